@@ -1,0 +1,1 @@
+"""The six agents, one a file, and the Thinker that is their wiring."""

@@ -1,0 +1,110 @@
+"""Candidates that are ready to be simulated, in the order in which they will be."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from scoutbee.contracts.candidates import Candidate
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A candidate about to be simulated for the ``number``-th time, perhaps because the last attempt was lost."""
+
+    candidate: Candidate
+    number: int = 1
+    after_loss: bool = False
+
+
+class CandidateBuffer:
+    """Three lanes: attempts to repeat, follow-ups of observations, and the top of the newest ranking.
+
+    The first two hold work the campaign is owed and survive a new ranking; the third is replaced by it. The ranking
+    itself stays behind as an iterator, from which the third lane is refilled. No key is ever handed out twice, except
+    to repeat an attempt. Not thread-safe: its owner holds a lock.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Args: size: How many candidates of a ranking to keep ready."""
+        self.size = size
+        self._repeats: deque[Attempt] = deque()
+        self._follow_ups: deque[Candidate] = deque()
+        self._ranked: deque[Candidate] = deque()
+        self._waiting: set[str] = set()
+        self._handed_out: set[str] = set()
+        self._source: Iterator[Candidate] = iter(())
+        self._source_is_dry = True
+
+    def __len__(self) -> int:
+        return len(self._repeats) + len(self._follow_ups) + len(self._ranked)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether fewer than half of the ranked candidates are left and there are more to be had."""
+        return not self._source_is_dry and 2 * len(self._ranked) < self.size
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is ready and nothing more can be drawn from the ranking."""
+        return self._source_is_dry and not len(self)
+
+    def was_handed_out(self, key: str) -> bool:
+        """Whether the candidate was taken from the buffer before, in this process or a resumed one."""
+        return key in self._handed_out
+
+    def mark_handed_out(self, keys: Iterable[str]) -> None:
+        """Count candidates as taken: on resume, and what is known without being simulated."""
+        self._handed_out.update(keys)
+
+    def repeat(self, attempt: Attempt) -> None:
+        """Put an attempt that must be repeated before everything else."""
+        self._repeats.append(attempt)
+        self._handed_out.add(attempt.candidate.key)
+
+    def follow_up(self, candidates: Iterable[Candidate]) -> int:
+        """Add candidates that an observation called for; returns how many were new."""
+        fresh = [c for c in candidates if self._admit(c)]
+        self._follow_ups.extend(fresh)
+        return len(fresh)
+
+    def replace(self, source: Iterator[Candidate]) -> list[Candidate]:
+        """Drop what was ranked before, take a new ranking, and fill up; returns what is now ready, best first."""
+        self._waiting.difference_update(c.key for c in self._ranked)
+        self._ranked.clear()
+        self._source = source
+        self._source_is_dry = False
+        self.refill()
+        return list(self._ranked)
+
+    def refill(self) -> int:
+        """Fill the ranked lane up to its size; returns how many were added."""
+        added = 0
+        while len(self._ranked) < self.size:
+            candidate = next(self._source, None)
+            if candidate is None:
+                self._source_is_dry = True
+                break
+            if self._admit(candidate):
+                self._ranked.append(candidate)
+                added += 1
+        return added
+
+    def pop(self) -> Attempt | None:
+        """The next candidate to simulate, or None if nothing is ready."""
+        if self._repeats:
+            return self._repeats.popleft()
+        lane = self._follow_ups or self._ranked
+        if not lane:
+            return None
+        candidate = lane.popleft()
+        self._waiting.discard(candidate.key)
+        self._handed_out.add(candidate.key)
+        return Attempt(candidate)
+
+    def _admit(self, candidate: Candidate) -> bool:
+        if candidate.key in self._handed_out or candidate.key in self._waiting:
+            return False
+        self._waiting.add(candidate.key)
+        return True

@@ -1,0 +1,152 @@
+"""What the learning agents share: the update under way, the newest models, and what they predict."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from scoutbee.contracts.learning import ModelVersion, Predictions, TrainedModel
+
+
+@dataclass
+class Update:
+    """One pass from a training round to a ranking by all its models.
+
+    Attributes:
+        generation: Number of the round; 0 for an ensemble that was loaded.
+        members: Ensemble members that take part.
+        started: When it began, seconds since the epoch.
+        observations: Number of observations it learns from.
+        trained: Members whose new model is there.
+        predicted: Members whose new model has predicted every chunk.
+        failed: Members that were given up in this update; they keep their older model and predictions.
+    """
+
+    generation: int
+    members: frozenset[int]
+    started: float
+    observations: int = 0
+    trained: set[int] = field(default_factory=set)
+    predicted: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether no training is outstanding."""
+        return self.trained | self.failed >= self.members
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every member has predicted or was given up."""
+        return self.predicted | self.failed >= self.members
+
+    @property
+    def came_to_nothing(self) -> bool:
+        """Whether it is over without a single new prediction."""
+        return self.is_over and not self.predicted
+
+
+class PredictionTable:
+    """Predictions by member and chunk; a member's older predictions stand until its new ones are complete."""
+
+    def __init__(self, n_chunks: int) -> None:
+        """Args: n_chunks: Number of chunks every model is asked about."""
+        self.n_chunks = n_chunks
+        self._complete: dict[int, tuple[ModelVersion, tuple[NDArray[Any], ...]]] = {}
+        self._partial: dict[ModelVersion, dict[int, NDArray[Any]]] = {}
+
+    def file(self, version: ModelVersion, chunk: int, values: NDArray[Any]) -> bool:
+        """File one chunk; returns whether that completes the model's predictions.
+
+        A chunk filed twice, or one of a model older than the member's newest complete one, changes nothing.
+        """
+        newest = self._complete.get(version.member)
+        if newest is not None and newest[0] >= version:
+            return False
+        parts = self._partial.setdefault(version, {})
+        parts[chunk] = values
+        if len(parts) < self.n_chunks:
+            return False
+        del self._partial[version]
+        self._complete[version.member] = (version, tuple(parts[c] for c in range(self.n_chunks)))
+        return True
+
+    def abandon(self, version: ModelVersion) -> None:
+        """Forget what a model has predicted so far."""
+        self._partial.pop(version, None)
+
+    def filed(self, version: ModelVersion) -> int:
+        """How many chunks of a model are there and waiting for the rest."""
+        return len(self._partial.get(version, ()))
+
+    def newest(self) -> Predictions:
+        """The complete predictions of each member's newest model."""
+        rows = [self._complete[m] for m in sorted(self._complete)]
+        return Predictions(versions=tuple(v for v, _ in rows), arrays=tuple(arrays for _, arrays in rows))
+
+
+@dataclass(frozen=True)
+class Question:
+    """One inference task to send: a model, a chunk, and which attempt it is."""
+
+    version: ModelVersion
+    chunk: int
+    attempt: int = 1
+
+
+class Learning:
+    """State of the learning agents. Not thread-safe: its owner holds a lock."""
+
+    def __init__(self, n_chunks: int) -> None:
+        """Args: n_chunks: Number of chunks every model is asked about."""
+        self.table = PredictionTable(n_chunks)
+        self.models: dict[int, TrainedModel] = {}
+        self.generation = 0
+        self.trained_on = 0
+        self.retrains = 0
+        self.update: Update | None = None
+        self.training_wanted: str | None = None
+        self.failed_updates = 0
+        self.fresh: deque[TrainedModel] = deque()
+        self.again: deque[Question] = deque()
+        self.answered = 0
+
+    def begin(self, update: Update) -> None:
+        """Start an update; there is never more than one."""
+        assert self.update is None, 'an update is under way already'
+        self.update = update
+        self.answered = 0
+        self.training_wanted = None
+
+    def accept(self, model: TrainedModel) -> None:
+        """A model is trained: it becomes its member's newest, and is to be asked."""
+        self.models[model.version.member] = model
+        self.fresh.append(model)
+        if self.update is not None:
+            self.update.trained.add(model.version.member)
+
+    def is_current(self, version: ModelVersion) -> bool:
+        """Whether a model belongs to the update under way and has not been given up."""
+        update = self.update
+        return update is not None and update.generation == version.generation and version.member not in update.failed
+
+    def give_up(self, members: Iterable[int]) -> None:
+        """The update goes on without these members."""
+        if self.update is None:
+            return
+        for member in members:
+            self.update.failed.add(member)
+            self.table.abandon(ModelVersion(self.update.generation, member))
+
+    def finish_if_over(self) -> Update | None:
+        """End the update if every member has predicted or was given up; returns it then."""
+        update = self.update
+        if update is None or not update.is_over:
+            return None
+        self.update = None
+        self.failed_updates = self.failed_updates + 1 if update.came_to_nothing else 0
+        return update

@@ -1,0 +1,236 @@
+"""The Thinker: six agents wired to one board, on Colmena's ``BaseThinker``."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from colmena.queue.base import ColmenaQueues
+from colmena.thinker import BaseThinker, agent
+
+from scoutbee.contracts.campaign import KINDS, Campaign
+from scoutbee.contracts.learning import ModelVersion, TrainedModel
+from scoutbee.contracts.policy import Policy
+from scoutbee.contracts.progress import Progress
+from scoutbee.contracts.storage import Depot
+from scoutbee.traces.replay import History
+from scoutbee.traces.writer import TraceWriter
+
+from .board import Board, Outcome
+from .buffer import Attempt
+from .buffer_manager import BufferManager
+from .context import Context, ModelShelf
+from .inference_launcher import InferenceLauncher
+from .inference_receiver import InferenceReceiver
+from .inquiries import Inquiries
+from .learning import Update
+from .simulation_launcher import SimulationLauncher
+from .simulation_receiver import SimulationReceiver
+from .slots import SlotMover, make_slots
+from .trainer import Trainer
+
+
+class Thinker(BaseThinker):
+    """Steers one campaign.
+
+    Colmena starts each method marked ``@agent`` on a thread of its own. Its ready-made agents (``result_processor``,
+    ``event_responder``) are not used, because they wait without a limit for results that were lost and for partners
+    that died, and forget a trigger that comes while they respond to one.
+
+    Start it with ``start()``; ``join()`` it; then ``outcome`` says how the campaign ended.
+    """
+
+    def __init__(
+        self,
+        queues: ColmenaQueues,
+        campaign: Campaign,
+        policy: Policy,
+        traces: TraceWriter,
+        depot: Depot,
+        shelf: ModelShelf,
+    ) -> None:
+        """Wire the agents.
+
+        Args:
+            queues: Where tasks are sent and results come from; topics ``simulate``, ``train`` and ``infer``.
+            campaign: What is searched.
+            policy: How to behave.
+            traces: The ledger of the run.
+            depot: Lends large objects to tasks.
+            shelf: Keeps trained models.
+        """
+        slots = make_slots(policy.slots, policy.prefetch)
+        super().__init__(queues, slots, daemon=True, logger_name='scoutbee.agents')
+        self.board = Board(policy, campaign.objective, len(campaign.chunks()), self.done)
+        mover = SlotMover(policy, slots, traces, self.done)
+        self.context = Context(campaign, policy, queues, slots, mover, depot, traces, shelf, self.board)
+        inquiries = Inquiries(depot, policy.learning_lease)
+        self._launcher = SimulationLauncher(self.context)
+        self._receiver = SimulationReceiver(self.context)
+        self._trainer = Trainer(self.context)
+        self._inference_launcher = InferenceLauncher(self.context, inquiries)
+        self._inference_receiver = InferenceReceiver(self.context, inquiries)
+        self._buffer_manager = BufferManager(self.context)
+        self._prepared = False
+
+    # -- the six agents -----------------------------------------------------------------------------------------
+
+    @agent
+    def simulation_launcher(self) -> None:
+        """A free slot becomes a running simulation."""
+        self._launcher.run()
+
+    @agent
+    def simulation_receiver(self) -> None:
+        """A result becomes an observation."""
+        self._receiver.run()
+
+    @agent
+    def trainer(self) -> None:
+        """Observations become models."""
+        self._trainer.run()
+
+    @agent
+    def inference_launcher(self) -> None:
+        """Each model is asked about the whole search space."""
+        self._inference_launcher.run()
+
+    @agent
+    def inference_receiver(self) -> None:
+        """Answers become predictions."""
+        self._inference_receiver.run()
+
+    @agent
+    def buffer_manager(self) -> None:
+        """Predictions become the next candidates."""
+        self._buffer_manager.run()
+
+    # -- the beginning ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Set out from nothing: seeds into the buffer, and the first models to be trained or asked."""
+        campaign, board = self.context.campaign, self.board
+        board.buffer.replace(campaign.seeds())
+        models = [
+            TrainedModel(ModelVersion(0, member), artifact) for member, artifact in enumerate(campaign.initial_models())
+        ]
+        if models:
+            self._ask_again(models)
+        else:
+            board.learning.training_wanted = 'the campaign begins'
+        self._prepared = True
+
+    def resume(self, history: History, models: Sequence[TrainedModel]) -> None:
+        """Go on where a run stopped: what is on disk counts, what was in flight is sent again.
+
+        Args:
+            history: What the run directory tells.
+            models: The newest trained model of each member.
+        """
+        board = self.board
+        self.traces.event('thinker', 'resumed', f'Go on after {len(history.observations)} observations.')
+        for observation in history.observations:
+            board.observe(observation, self.context.campaign.follow_ups(observation))
+        board.buffer.mark_handed_out(history.taken_keys)
+        board.finished.update(history.failed, history.quarantined)
+        for row in history.taken_rows:
+            board.mark_row(int(row))
+        for work in history.unfinished:
+            board.open[work.candidate.key] = work.candidate
+            board.buffer.repeat(Attempt(work.candidate, work.attempt + 1, after_loss=work.in_flight))
+        counts = board.counts
+        counts.submitted, counts.resubmitted = history.submitted, history.lost_and_resubmitted
+        counts.failed, counts.quarantined = len(history.failed), len(history.quarantined)
+        board.rankings = history.rankings
+        learning = board.learning
+        learning.generation, learning.retrains = history.generation, history.retrains
+        learning.trained_on = history.observations_at_training
+        self.context.mover.catch_up({'ranking': history.rankings, 'training': history.generation})
+        board.buffer.replace(self.context.campaign.seeds())
+        if models:
+            self._ask_again(models)
+        else:
+            board.learning.training_wanted = 'the campaign is resumed without models'
+        self._prepared = True
+
+    def _ask_again(self, models: Sequence[TrainedModel]) -> None:
+        """Models that exist already predict first of all."""
+        learning = self.board.learning
+        newest = max(model.version.generation for model in models)
+        models = [TrainedModel(ModelVersion(newest, m.version.member), m.artifact) for m in models]
+        learning.begin(Update(newest, frozenset(m.version.member for m in models), time.time()))
+        for model in models:
+            learning.accept(model)
+
+    def run(self) -> None:
+        """Run the agents until the campaign has ended; called by ``start()``."""
+        if not self._prepared:
+            self.begin()
+        self.traces.event('thinker', 'started', 'The agents set out.', **self.board.facts())
+        super().run()
+        self.board.end('failed', 'The agents stopped without a reason; runtime.log may tell more.')
+        self._settle()
+        assert self.board.outcome is not None
+        self.traces.event(
+            'thinker', 'ended', self.board.outcome.reason, status=self.board.outcome.status, **self.board.facts()
+        )
+
+    def _settle(self) -> None:
+        """Take back all that was lent; the agents are gone, so nobody else will."""
+        self._trainer.abandon()
+        self._inference_launcher.abandon()
+        for flight in self.board.flights.values():
+            self._receiver.reclaim(flight.loan)
+
+    # -- from outside -------------------------------------------------------------------------------------------
+
+    @property
+    def traces(self) -> TraceWriter:
+        """The ledger of the run."""
+        return self.context.traces
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the campaign ended; None while it runs."""
+        return self.board.outcome
+
+    def interrupt(self) -> None:
+        """Stop launching and keep what finishes within the policy's grace; called again, wait for nothing."""
+        if not self.board.end('interrupted', 'Interrupted from outside.', grace=self.context.policy.grace):
+            self.board.stop_draining()
+
+    def fail(self, reason: str) -> None:
+        """End the campaign because something it stands on is gone (the task server, say)."""
+        logging.getLogger('scoutbee.agents').error('%s', reason)
+        self.board.end('failed', reason)
+
+    def progress(self) -> Progress:
+        """One look at the campaign."""
+        board, slots = self.board, self.context.slots
+        with board.lock:
+            learning, update = board.learning, board.learning.update
+            asked = 0 if update is None else len(update.members - update.failed) * learning.table.n_chunks
+            busy = {
+                kind: (slots.allocated_slots(kind) - slots.available_slots(kind), slots.allocated_slots(kind))
+                for kind in KINDS
+            }
+            return Progress(
+                search_size=board.policy.search_size,
+                submitted=board.counts.submitted,
+                in_flight=len(board.flights),
+                succeeded=board.counts.succeeded,
+                failed=board.counts.failed,
+                quarantined=board.counts.quarantined,
+                resubmitted=board.counts.resubmitted,
+                found=board.counts.found,
+                best=board.best,
+                buffered=len(board.buffer),
+                generation=board.ranked_generation,
+                rankings=board.rankings,
+                updating=update is not None,
+                trained=(0, 0) if update is None else (len(update.trained), len(update.members)),
+                inferred=(learning.answered if update is not None else 0, asked),
+                busy=busy,
+                elapsed=time.monotonic() - board.started,
+            )

@@ -1,0 +1,253 @@
+"""The trainer: when training is due, every member of the ensemble is trained on what is known so far."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from colmena.models import Result
+
+from scoutbee.contracts.campaign import TRAIN
+from scoutbee.contracts.errors import Failure, FailureKind
+from scoutbee.contracts.learning import ModelArtifact, ModelVersion, TrainedModel, TrainingRequest
+from scoutbee.contracts.storage import Loan
+from scoutbee.traces.records import TrainingRecord
+
+from .agent import PATIENCE, Agent
+from .context import Context
+from .learning import Update
+from .results import failure_of, task_fields, value_of
+
+
+@dataclass
+class _Sent:
+    """A training in flight."""
+
+    request: TrainingRequest
+    attempt: int
+    deadline: float
+    loan: Loan
+
+
+@dataclass
+class _Round:
+    """The training round under way: what is still to be sent, and what is out."""
+
+    generation: int
+    size: int
+    data: Loan
+    to_send: deque[tuple[TrainingRequest, int]]
+    sent: dict[int, _Sent] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        return not self.to_send and not self.sent
+
+
+class Trainer(Agent):
+    """Wakes when training is due; sends one task a member, with one proxy of the data for all, and takes models back.
+
+    A member whose training fails too often is left out of the update. Its older model and predictions stand, and are
+    never passed off as new.
+    """
+
+    name = 'trainer'
+
+    def __init__(self, context: Context) -> None:
+        """Args: context: The parts of the running campaign."""
+        super().__init__(context)
+        self._round: _Round | None = None
+
+    def step(self) -> None:
+        """Begin a round that is due, or bring the one under way a little further."""
+        if self._round is None:
+            if self.board.wait(lambda: self.board.training_reason() is not None, PATIENCE):
+                self._begin()
+            return
+        self._send_what_fits()
+        result = self.receive(TRAIN)
+        if result is not None:
+            self._respond(result)
+        self._expire()
+        if self._round.is_done:
+            self._finish(self._round)
+
+    # -- beginning ----------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        reason = self.board.training_reason()
+        with self.context.campaign_lock:
+            snapshot = self.board.snapshot()
+            plan = self.context.campaign.training_round(snapshot)
+        learning = self.board.learning
+        if plan is None or not plan.requests:
+            with self.board.lock:
+                learning.trained_on = len(snapshot.observations)
+                learning.training_wanted = None
+            return
+        generation = snapshot.generation + 1
+        update = Update(generation, frozenset(r.member for r in plan.requests), time.time(), plan.size)
+        data = self.context.depot.lend(TRAIN, plan.data)
+        self.traces.event(
+            self.name,
+            'training_started',
+            f'Generation {generation}: train {len(update.members)} models on {plan.size} observations ({reason}).',
+            generation=generation,
+            observations=len(snapshot.observations),
+            rows=plan.size,
+            members=len(update.members),
+            reason=reason,
+        )
+        with self.board.lock:
+            learning.generation = generation
+            learning.trained_on = len(snapshot.observations)
+            learning.retrains += 1
+            learning.begin(update)
+        self._round = _Round(generation, plan.size, data, deque((request, 1) for request in plan.requests))
+        self.context.mover.happened('training')
+        self.board.notify()
+
+    # -- sending ------------------------------------------------------------------------------------------------
+
+    def _send_what_fits(self) -> None:
+        assert self._round is not None
+        while self._round.to_send and not self.board.done.is_set():
+            # With nothing out yet there is no result to wait for, so the slot is worth waiting for.
+            wait = 0.01 if self._round.sent else PATIENCE
+            if not self.context.slots.acquire(TRAIN, 1, timeout=wait):
+                return
+            self._send(self._round, *self._round.to_send.popleft())
+
+    def _send(self, plan: _Round, request: TrainingRequest, attempt: int) -> None:
+        loan = self.context.depot.lend(TRAIN, request.args)
+        sent = False
+        try:
+            self.context.queues.send_inputs(
+                plan.data.ref,
+                loan.ref,
+                method=TRAIN,
+                topic=TRAIN,
+                keep_inputs=False,
+                task_info={'generation': plan.generation, 'member': request.member, 'attempt': attempt},
+            )
+            plan.sent[request.member] = _Sent(request, attempt, time.monotonic() + self.policy.learning_lease, loan)
+            sent = True
+        finally:
+            if not sent:
+                plan.to_send.appendleft((request, attempt))
+                self.context.slots.release(TRAIN)
+                self.reclaim(loan)
+
+    # -- receiving ----------------------------------------------------------------------------------------------
+
+    def _respond(self, result: Result) -> None:
+        assert self._round is not None
+        info = result.task_info or {}
+        generation, member, attempt = int(info['generation']), int(info['member']), int(info['attempt'])
+        sent = self._round.sent.get(member)
+        if generation != self._round.generation or sent is None or sent.attempt != attempt:
+            value_of(result)  # a late result of an attempt that was given up: fetched only to evict it
+            return
+        self._return(member)
+        failure = failure_of(result)
+        if failure is None:
+            failure = self._accept(result, ModelVersion(generation, member), attempt)
+        if failure is not None:
+            self._record(result, failure, ModelVersion(generation, member), attempt)
+            self._retry(sent, failure)
+
+    def _accept(self, result: Result, version: ModelVersion, attempt: int) -> Failure | None:
+        try:
+            artifact = value_of(result)
+        except Exception as error:
+            return Failure(FailureKind.LOST, type(error).__name__, f'The trained model could not be fetched: {error}')
+        if not isinstance(artifact, ModelArtifact):
+            return Failure(
+                FailureKind.INPUT, 'TypeError', f'Expected training to return a ModelArtifact, got {type(artifact)}.'
+            )
+        model = TrainedModel(version, artifact)
+        try:
+            file = self.context.shelf.save(model)
+        except Exception as error:
+            return Failure(FailureKind.RESOURCE, type(error).__name__, f'The trained model could not be saved: {error}')
+        self._record(result, None, version, attempt, file=file, metrics=dict(artifact.metrics))
+        with self.board.lock:
+            self.board.learning.accept(model)
+        self.board.notify()
+        return None
+
+    def _record(
+        self,
+        result: Result,
+        failure: Failure | None,
+        version: ModelVersion,
+        attempt: int,
+        *,
+        file: str | None = None,
+        metrics: dict[str, float] | None = None,
+    ) -> None:
+        assert self._round is not None
+        self.traces.write(
+            TrainingRecord(
+                **task_fields(result, failure),
+                generation=version.generation,
+                member=version.member,
+                attempt=attempt,
+                observations=self._round.size,
+                metrics=metrics or {},
+                model_file=file,
+            )
+        )
+
+    def _return(self, member: int) -> None:
+        """A training is no longer out: its slot and its arguments are free."""
+        assert self._round is not None
+        sent = self._round.sent.pop(member)
+        self.context.slots.release(TRAIN)
+        self.reclaim(sent.loan)
+
+    def _retry(self, sent: _Sent, failure: Failure) -> None:
+        assert self._round is not None
+        member = sent.request.member
+        hopeless = failure.kind is FailureKind.INPUT or sent.attempt > self.policy.learning_retries
+        self.traces.event(
+            self.name,
+            'training_failed',
+            f'Training of member {member} failed ({failure.error}: {failure.message}); '
+            + ('it is left out of this update.' if hopeless else 'it is tried again.'),
+            level='warning',
+            generation=self._round.generation,
+            member=member,
+            attempt=sent.attempt,
+            error=failure.error,
+        )
+        if not hopeless:
+            self._round.to_send.append((sent.request, sent.attempt + 1))
+            return
+        with self.board.lock:
+            self.board.learning.give_up([member])
+        self.board.notify()
+
+    def _expire(self) -> None:
+        assert self._round is not None
+        now = time.monotonic()
+        for sent in [s for s in self._round.sent.values() if s.deadline <= now]:
+            self._return(sent.request.member)
+            lease = self.policy.learning_lease
+            self._retry(sent, Failure(FailureKind.LOST, 'LeaseExpired', f'no result came in {lease:g} s'))
+
+    def _finish(self, plan: _Round) -> None:
+        self._round = None
+        self.reclaim(plan.data)
+        self.context.mover.happened('trained')
+        self.board.notify()
+
+    def abandon(self) -> None:
+        """The campaign is over: what was lent to trainings in flight is taken back."""
+        if self._round is None:
+            return
+        for member in list(self._round.sent):
+            self._return(member)
+        self.reclaim(self._round.data)
+        self._round = None

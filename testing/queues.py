@@ -1,0 +1,51 @@
+"""Colmena queues inside one process."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Collection
+from typing import Any
+
+from colmena.exceptions import KillSignalException, TimeoutException
+from colmena.models import SerializationMethod
+from colmena.queue.base import ColmenaQueues
+
+
+class ThreadQueues(ColmenaQueues):
+    """Queues between threads. Messages are serialized as between machines, so what does not pickle does not pass."""
+
+    def __init__(self, topics: Collection[str] = ('simulate', 'train', 'infer'), **kwargs: Any) -> None:
+        """Args: topics: Names of the topics; kwargs: as ``ColmenaQueues``."""
+        super().__init__(topics, serialization_method=SerializationMethod.PICKLE, **kwargs)
+        self._requests: queue.Queue[tuple[str, str]] = queue.Queue()
+        self._results: dict[str, queue.Queue[str]] = {topic: queue.Queue() for topic in self.topics}
+
+    def _check_role(self, allowed_role: Any, calling_function: str) -> None:
+        """Client and server share the object here."""
+
+    def _get_request(self, timeout: float | None = None) -> tuple[str, str]:
+        try:
+            topic, message = self._requests.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutException from None
+        if message == 'null':
+            raise KillSignalException
+        return topic, message
+
+    def _send_request(self, message: str, topic: str) -> None:
+        self._requests.put((topic, message))
+
+    def _get_result(self, topic: str, timeout: float | None = None) -> str:
+        try:
+            return self._results[topic].get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutException from None
+
+    def _send_result(self, message: str, topic: str) -> None:
+        self._results[topic].put(message)
+
+    def flush(self) -> None:
+        """Drop everything that waits."""
+        for waiting in (self._requests, *self._results.values()):
+            while not waiting.empty():
+                waiting.get_nowait()
