@@ -138,14 +138,14 @@ class Board:
 
     @property
     def wants_more(self) -> bool:
-        """Whether the campaign still needs simulations beyond those in flight."""
-        return self.counts.succeeded + len(self.flights) < self.policy.search_size
+        """Whether the campaign still needs candidates beyond those under way."""
+        return self.counts.succeeded + len(self.open) < self.policy.search_size
 
     @property
     def may_launch(self) -> bool:
         """Whether the launcher may send the next candidate now."""
         paused = self.policy.pause_during_update == 'launch' and self.learning.update is not None
-        return self.wants_more and not paused and len(self.buffer) > 0
+        return not paused and (self.buffer.has_repeats or (self.wants_more and len(self.buffer) > 0))
 
     def take(self, lend: Callable[[Candidate], Loan]) -> Attempt | None:
         """Take the best candidate from the buffer and count it as in flight; None if none may be launched."""

@@ -41,6 +41,11 @@ class CandidateBuffer:
         return len(self._repeats) + len(self._follow_ups) + len(self._ranked)
 
     @property
+    def has_repeats(self) -> bool:
+        """Whether an attempt is to be repeated."""
+        return bool(self._repeats)
+
+    @property
     def is_low(self) -> bool:
         """Whether fewer than half of the ranked candidates are left and there are more to be had."""
         return not self._source_is_dry and 2 * len(self._ranked) < self.size

@@ -130,9 +130,9 @@ class Thinker(BaseThinker):
         """
         board = self.board
         self.traces.event('thinker', 'resumed', f'Go on after {len(history.observations)} observations.')
+        board.buffer.mark_handed_out(history.taken_keys)
         for observation in history.observations:
             board.observe(observation, self.context.campaign.follow_ups(observation))
-        board.buffer.mark_handed_out(history.taken_keys)
         board.finished.update(history.failed, history.quarantined)
         for row in history.taken_rows:
             board.mark_row(int(row))

@@ -16,7 +16,7 @@ from scoutbee.traces.summary import (
     Target,
 )
 
-from .load import Records, load
+from .load import load
 from .metrics import best_records, extent, found_so_far, makespans, slot_use, task_spans, values_of
 
 BEST_SHOWN = 10
@@ -53,34 +53,6 @@ def build_summary(
         TraceError: If the trace cannot be read.
     """
     records = load(run_dir)
-    return summarize(
-        records,
-        campaign=campaign,
-        site=site,
-        status=status,
-        reason=reason,
-        seed=seed,
-        wall_seconds=wall_seconds,
-        objective=objective,
-        workers=workers,
-        proxies=ProxyCounts(**proxies),
-    )
-
-
-def summarize(
-    records: Records,
-    *,
-    campaign: str,
-    site: str,
-    status: Status,
-    reason: str,
-    seed: int | None,
-    wall_seconds: float,
-    objective: Objective,
-    workers: Mapping[str, int],
-    proxies: ProxyCounts,
-) -> Summary:
-    """As :func:`build_summary`, from records already read."""
     history, observed = records.history(), records.observed()
     found = found_so_far(values_of(observed), objective)
     return Summary(
@@ -105,6 +77,6 @@ def summarize(
         retrains=history.retrains,
         slots=slot_use(task_spans(records.tasks()), records.sessions(), workers),
         makespan_seconds=Makespans(retrain_to_rerank=extent(makespans(records.selections))),
-        proxies=proxies,
+        proxies=ProxyCounts(**proxies),
         resumed=history.resumed,
     )

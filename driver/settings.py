@@ -1,7 +1,7 @@
 """The settings of a run: one model that is the source of its flags, its YAML and its help.
 
 A field with a ``Flag`` is also a flag of ``run.py``; one without is written in YAML only. Passwords are no settings:
-they come from the environment or from a file (see ``settings_secrets``) and never stand in a settings file.
+they come from environment variables of their own (see ``fabric.address``) and never stand in a settings file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt
+
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.policy import Policy, Slots
 
@@ -101,9 +102,6 @@ class Settings(BaseModel):
         default=None, min_length=1, description='Host of a Redis server; without it one is started here, on loopback.'
     )
     redisport: Annotated[int, _NETWORK] = Field(default=6379, ge=1, le=65535, description='Port of that Redis server.')
-    redis_password_file: LocalPath | None = Field(
-        default=None, description='File that holds the password of that Redis server; the environment may, too.'
-    )
 
     ml_endpoint: Annotated[str | None, _COMPUTE] = Field(
         default=None, min_length=1, description='Globus Compute endpoint that trains and predicts.'

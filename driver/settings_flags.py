@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+
 from scoutbee.contracts.errors import ConfigurationError
 
 from .settings import Flag, Settings, flag_of
@@ -19,8 +20,8 @@ Settings come from, each overriding the ones before it: the defaults shown here,
 
 _EPILOG = """\
 Exit status: 0 the goal was reached; 2 bad input or configuration; 3 ended early; 130 interrupted.
-A password for --redishost is read from the environment (SCOUTBEE_REDIS_PASSWORD) or from the file that
-redis_password_file names in YAML, never from a flag."""
+How to log in to --redishost is read from the environment, never from a flag: SCOUTBEE_REDIS_PASSWORD or
+SCOUTBEE_REDIS_PASSWORD_FILE, SCOUTBEE_REDIS_USERNAME, SCOUTBEE_REDIS_TLS, SCOUTBEE_REDIS_CA."""
 
 
 def flag_name(name: str) -> str:

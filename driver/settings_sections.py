@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
+
 from scoutbee.contracts.policy import Policy
 
 POLICY_FLAGS = ('search_size', 'buffer_size', 'retrain_frequency', 'pause_during_update')
@@ -34,10 +35,8 @@ class AckleySettings(Section):
     dimension: int = Field(default=4, ge=1, description='Dimensions of the function.')
     bound: float = Field(default=32.768, gt=0, description='Points lie within plus and minus this in every dimension.')
     points: int = Field(default=750, ge=1, description='Random points that could be computed.')
-    delay_mean: float = Field(
-        default=2.25, description='Mean of the logarithm of the delay, the delay being in seconds.'
-    )
-    delay_std: float = Field(default=0.5, ge=0, description='Standard deviation of the logarithm of the delay.')
+    delay_log_mean: float = Field(default=2.0, description='Mean of the natural logarithm of the delay in seconds.')
+    delay_log_std: float = Field(default=1.0, ge=0, description='Standard deviation of that logarithm.')
     delay_scale: float = Field(default=0.01, ge=0, description='Factor on every delay; 0 for none.')
 
 

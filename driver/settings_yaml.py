@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from scoutbee.contracts.errors import ConfigurationError
 
 from .settings import Settings
 
 _FLOAT = re.compile(r'^[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$')
+
+
+_TRUTH = re.compile(r'^(?:true|True|TRUE|false|False|FALSE)$')
 
 
 class _Loader(yaml.SafeLoader):
@@ -40,9 +44,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-# YAML 1.1, which PyYAML reads, takes 1e-3 for a word; people and JSON take it for a number.
+# YAML 1.1, which PyYAML reads, takes 1e-3 for a word, and on, off, yes and no for true and false. People write `on:`
+# for when a slot moves. What is written quotes every such word, so that any reader of YAML understands it.
 for _side in (_Loader, _Dumper):
     _side.add_implicit_resolver('tag:yaml.org,2002:float', _FLOAT, list('-+0123456789.'))
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, _TRUTH if tag.endswith(':bool') else pattern) for tag, pattern in resolvers]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -72,6 +81,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
             f'{path}: expected lines like "search_size: 100", got {type(values).__name__} {str(values)[:60]!r}.'
         )
     return values
+
+
+def parse_value(text: str) -> Any:
+    """One value as it would be read from a settings file; text that is not YAML stays as it is."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
 
 
 def dump_params(settings: Settings) -> str:

@@ -30,8 +30,6 @@ def bonds_of(numbers: NDArray[np.int64], coordinates: NDArray[np.float64]) -> fr
     return frozenset((int(first), int(second)) for first, second in np.argwhere(close))
 
 
-def changes(
-    before: Set[tuple[int, int]], after: Set[tuple[int, int]]
-) -> tuple[list[list[int]], list[list[int]]]:
+def changes(before: Set[tuple[int, int]], after: Set[tuple[int, int]]) -> tuple[list[list[int]], list[list[int]]]:
     """Bonds broken and bonds formed, each a sorted list of pairs of atoms."""
     return [list(pair) for pair in sorted(before - after)], [list(pair) for pair in sorted(after - before)]

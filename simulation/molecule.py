@@ -98,7 +98,9 @@ def parse_smiles(smiles: str) -> Any:
 
 def _read(smiles: str) -> Any:
     if not isinstance(smiles, str) or not smiles.strip():
-        raise UnparsableSmilesError(smiles, 'expected a SMILES, got nothing')
+        raise UnparsableSmilesError(
+            smiles, 'expected a SMILES, got ' + ('nothing' if isinstance(smiles, str) else type(smiles).__name__)
+        )
     if len(smiles.split()) > 1:
         raise UnparsableSmilesError(smiles, 'expected a SMILES alone, got several words')
     graph = Chem.MolFromSmiles(smiles.strip(), sanitize=False)
@@ -108,7 +110,10 @@ def _read(smiles: str) -> Any:
     if problems:
         raise UnparsableSmilesError(smiles, '; '.join(problem.Message() for problem in problems))
     # Parsed again, because sanitizing in place keeps hydrogens that an ordinary parse makes implicit.
-    return Chem.MolFromSmiles(smiles.strip())
+    graph = Chem.MolFromSmiles(smiles.strip())
+    if graph is None:
+        raise UnparsableSmilesError(smiles, 'RDKit cannot make sense of it')
+    return graph
 
 
 def _check_fragments(smiles: str, graph: Any) -> None:

@@ -64,9 +64,7 @@ class SlotUse(_Part):
     """How well the workers of one kind of task were used."""
 
     workers: int = 0
-    utilization: float | None = Field(
-        default=None, description='Busy share of the time the workers were there, 0 to 1.'
-    )
+    utilization: float | None = Field(default=None, description='Busy share of the time workers were there, 0 to 1.')
     idle_seconds: Spread = Field(default_factory=Spread, description='Idle time of a worker before a task.')
 
 

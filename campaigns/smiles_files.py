@@ -1,0 +1,114 @@
+"""Reading the two files a molecules campaign starts from: the search space and the training set."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoutbee.contracts.errors import ConfigurationError
+
+from .rejects import Rejects
+from .rows import FORMATS, iterate_rows
+
+NOT_A_NUMBER = 'has a value that is not a number'
+NOT_FINITE = 'has a value that is missing or not finite'
+
+
+@dataclass(frozen=True)
+class Molecules:
+    """What a file held.
+
+    Attributes:
+        path: The file.
+        smiles: Each molecule once, as it was written first, in the file's order.
+        lines: Line each was on, from 1.
+        values: Value of each where a column of values was read, else empty; shape (molecules,), float64.
+        duplicates: Lines that repeat an earlier one.
+        blanks: Blank lines, comments and headers.
+        rejected: Lines that could not be used.
+    """
+
+    path: Path
+    smiles: Sequence[str]
+    lines: Sequence[int]
+    values: NDArray[np.float64]
+    duplicates: int
+    blanks: int
+    rejected: int
+
+    def __len__(self) -> int:
+        return len(self.smiles)
+
+    def summary(self) -> str:
+        """What came of reading it, in one sentence."""
+        return (
+            f'{self.path}: {len(self):,} molecules, {self.duplicates:,} duplicates skipped, '
+            f'{self.rejected:,} lines rejected.'
+        )
+
+
+def read_molecules(path: Path, field: str, rejects: Rejects, value_column: str | None = None) -> Molecules:
+    """Read molecules, and a value of each where a column is named. Two lines with the same SMILES are one molecule.
+
+    Whether a SMILES is a molecule to chemistry is seen later, when its features are computed.
+
+    Args:
+        path: A file as ``rows.iterate_rows`` describes it.
+        field: Name of the setting that named the file, for messages.
+        rejects: Told of each line that cannot be used.
+        value_column: Column of values; the first of several values of a molecule counts.
+
+    Raises:
+        ConfigurationError: If the file cannot be read, lacks a column, or holds nothing that can be used.
+    """
+    seen: dict[str, None] = {}
+    lines, values = array('Q'), array('d')
+    duplicates = blanks = 0
+    before = rejects.count
+    for row in iterate_rows(path, field, value_column):
+        if row is None:
+            blanks += 1
+            continue
+        reason, value = row.reason, math.nan
+        if reason is None and value_column is not None:
+            reason, value = _number(row.value)
+        if reason is not None:
+            rejects.add(row.line, reason, row.text)
+        elif row.smiles in seen:
+            duplicates += 1
+        else:
+            seen[row.smiles] = None
+            lines.append(row.line)
+            values.append(value)
+    numbers = np.frombuffer(values, dtype=np.float64) if value_column is not None and seen else np.empty(0)
+    found = Molecules(path, list(seen), lines, numbers, duplicates, blanks, rejects.count - before)
+    if not found.smiles:
+        raise ConfigurationError(_nothing(found, field, rejects))
+    return found
+
+
+def _number(text: str) -> tuple[str | None, float]:
+    if not text:
+        return NOT_FINITE, math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        return NOT_A_NUMBER, math.nan
+    return (None, value) if math.isfinite(value) else (NOT_FINITE, math.nan)
+
+
+def _nothing(found: Molecules, field: str, rejects: Rejects) -> str:
+    if found.rejected:
+        came = f'{found.rejected:,} lines that cannot be used ({rejects.summary()}; see {rejects.path})'
+    else:
+        came = 'none' if found.blanks else 'an empty file'
+    return (
+        f'{field}: expected at least one molecule in {found.path}, got {came}; '
+        f'give a file ({", ".join(FORMATS)}) with a SMILES on each line.'
+    )

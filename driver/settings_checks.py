@@ -1,0 +1,129 @@
+"""What the types of the settings cannot say: files that must be there, and settings that contradict each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from scoutbee.contracts.errors import ConfigurationError
+
+from .settings import Settings
+from .settings_layers import FLAGS_ONLY, PARAMS_FILE, build, file_layer, title
+
+RESUME_MAY_CHANGE = (*FLAGS_ONLY, 'search_size', 'redishost', 'redisport', 'runs_dir')
+"""Settings that may differ when a run is gone on with; the rest would contradict what is recorded."""
+
+
+def check_settings(settings: Settings) -> None:
+    """Check what is known before anything is started; nothing is changed on disk.
+
+    Args:
+        settings: The settings.
+
+    Raises:
+        ConfigurationError: If anything will not do; it names all that was found.
+    """
+    checks: tuple[Callable[[Settings], Iterator[str]], ...] = (
+        _engine,
+        _backends,
+        _input_files,
+        _output_folders,
+        _problem,
+        _resume,
+    )
+    problems = [problem for check in checks for problem in check(settings)]
+    if problems:
+        raise ConfigurationError('\n'.join(problems))
+
+
+def _engine(settings: Settings) -> Iterator[str]:
+    built = 'this version runs the parsl and the local engine'
+    if settings.engine == 'globus':
+        yield f'{title("engine")}: expected parsl or local, got globus: {built}; Globus Compute is not built yet.'
+    elif settings.engine is None and settings.ml_endpoint and settings.qc_endpoint:
+        yield (
+            '--ml-endpoint with --qc-endpoint: two endpoints ask for the globus engine, but '
+            f'{built}; give --engine parsl or --engine local, or leave both endpoints out.'
+        )
+    elif bool(settings.ml_endpoint) != bool(settings.qc_endpoint):
+        given, lacking = ('ml_endpoint', 'qc_endpoint') if settings.ml_endpoint else ('qc_endpoint', 'ml_endpoint')
+        yield f'{title(given)}: expected {title(lacking)} beside it, got only one of the two endpoints.'
+
+
+def _backends(settings: Settings) -> Iterator[str]:
+    for topic, backend in settings.backends().items():
+        if backend == 'globus':
+            name = f'{topic}_ps_backend'
+            yield f'{title(name)}: expected redis or file, got globus: this version does not move objects by Globus yet.'
+
+
+def _input_files(settings: Settings) -> Iterator[str]:
+    if settings.campaign == 'molecules':
+        if settings.search_space is None:
+            yield f'{title("search_space")}: expected a file with molecules to search, got none.'
+        yield from _readable('search_space', settings.file('search_space'))
+        yield from _readable('training_set', settings.file('training_set'))
+    yield from _readable('ps_globus_config', settings.ps_globus_config)
+    if settings.mpnn_model_path is not None and not settings.mpnn_model_path.exists():
+        yield f'{title("mpnn_model_path")}: expected a saved ensemble, got {settings.mpnn_model_path}, which is not there.'
+
+
+def _readable(name: str, path: Path | None) -> Iterator[str]:
+    if path is None:
+        return
+    came = f'{title(name)}: expected a file that can be read, got {path}'
+    if path.is_dir():
+        yield f'{came}, which is a folder.'
+        return
+    try:
+        with path.open('rb') as file:
+            empty = not file.read(1)
+    except (OSError, ValueError) as error:
+        yield f'{came}: {getattr(error, "strerror", None) or error}.'
+        return
+    if empty:
+        yield f'{came}, which is empty.'
+
+
+def _output_folders(settings: Settings) -> Iterator[str]:
+    for name, folder in (('runs_dir', settings.runs_dir), ('ps_file_dir', settings.ps_file_dir)):
+        if folder is None:
+            continue
+        standing = next((path for path in (folder, *folder.parents) if path.exists()), None)
+        if standing is None or not standing.is_dir():
+            yield f'{title(name)}: expected a folder, or a place for one, got {folder}: {standing} is not a folder.'
+        elif not os.access(standing, os.W_OK | os.X_OK):
+            yield f'{title(name)}: expected a folder that can be written, got {folder}: {standing} is read-only.'
+
+
+def _problem(settings: Settings) -> Iterator[str]:
+    if settings.campaign == 'ackley' and settings.search_size > settings.ackley.points:
+        yield (
+            f'{title("search_size")}: expected at most the {settings.ackley.points} points of ackley.points, '
+            f'got {settings.search_size}.'
+        )
+    if settings.acquisition in ('expected_improvement', 'thompson') and settings.surrogate != 'gaussian_process':
+        if settings.model_count < 2:
+            yield (
+                f'{title("model_count")}: expected at least 2, because {settings.acquisition} needs an ensemble to '
+                f'tell how sure it is, got {settings.model_count}.'
+            )
+
+
+def _resume(settings: Settings) -> Iterator[str]:
+    if settings.resume is None:
+        return
+    before = build([file_layer(settings.resume / PARAMS_FILE, '--resume')])
+    for name in Settings.model_fields:
+        old, new = getattr(before, name), getattr(settings, name)
+        if old != new and name not in RESUME_MAY_CHANGE:
+            yield (
+                f'{title(name)}: expected {old!r}, with which this run began, got {new!r}; what is recorded was '
+                'decided under the old value. Start a new run to change it.'
+            )
+    if settings.search_size < before.search_size:
+        yield (
+            f'{title("search_size")}: expected at least {before.search_size}, with which this run began, '
+            f'got {settings.search_size}.'
+        )

@@ -1,0 +1,88 @@
+"""Failed tasks, told in the words of ``contracts.errors``."""
+
+from __future__ import annotations
+
+import traceback
+from concurrent.futures import BrokenExecutor, CancelledError
+
+from colmena.models import FailureInformation, Result
+
+from scoutbee.contracts.errors import FailureKind, TaskError
+
+FAILURE = 'failure'
+"""Where a result keeps its failure: ``result.task_info[FAILURE]``, the fields of ``contracts.errors.Failure``."""
+
+_LONGEST_MESSAGE = 2000
+_LONGEST_TRACEBACK = 20000
+
+_LOST_NAMES = frozenset(
+    {
+        # Parsl's, by name, so that only a process that runs Parsl imports it.
+        'WorkerLost',
+        'ManagerLost',
+        'BadStateException',
+        'TooManyJobFailuresError',
+        'CommandClientTimeoutError',
+        'CommandClientBadError',
+        'InterchangeLost',
+        'ScalingFailed',
+        'DependencyError',
+    }
+)
+
+
+class WorkerLostError(Exception):
+    """A worker died under its task."""
+
+
+class EngineLostError(Exception):
+    """What ran a task's worker is gone, and the task with it."""
+
+
+def kind_of(error: BaseException) -> FailureKind:
+    """What would help against an error that a task raised.
+
+    Errors that their author classed say so themselves. Being out of memory or meeting an error of the operating
+    system (no space, no such library) is the machine's doing, not the task's. Anything else may be chance.
+    """
+    if isinstance(error, TaskError):
+        return error.kind
+    if isinstance(error, (MemoryError, OSError)):
+        return FailureKind.RESOURCE
+    return FailureKind.RANDOM
+
+
+def engine_kind_of(error: BaseException) -> FailureKind:
+    """What would help against an error that an engine reports for a task."""
+    if isinstance(error, (WorkerLostError, EngineLostError, BrokenExecutor, CancelledError)):
+        return FailureKind.LOST
+    if any(base.__name__ in _LOST_NAMES for base in type(error).__mro__):
+        return FailureKind.LOST
+    return kind_of(error)
+
+
+def mark_failed(result: Result, error: BaseException, kind: FailureKind) -> None:
+    """Turn a result into a failed one that says why."""
+    # Formatted first: ``str`` of a foreign exception may itself raise.
+    message = _text(error)
+    trace = _sayable(''.join(traceback.format_exception(type(error), error, error.__traceback__)))[-_LONGEST_TRACEBACK:]
+    result.success = False
+    result.complete = True
+    result.failure_info = FailureInformation(exception=f'{type(error).__name__}({message!r})', traceback=trace)
+    result.task_info = {
+        **(result.task_info or {}),
+        FAILURE: {'kind': kind.value, 'error': type(error).__name__, 'message': message, 'traceback': trace},
+    }
+
+
+def _text(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = '(its message cannot be shown)'
+    return _sayable(' '.join(text.split()))[:_LONGEST_MESSAGE] or type(error).__name__
+
+
+def _sayable(text: str) -> str:
+    """Text that JSON can hold: half a surrogate pair would make the whole result unreadable."""
+    return text.encode(errors='replace').decode()

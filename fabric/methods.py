@@ -1,0 +1,232 @@
+"""A campaign's function as a worker runs it: nothing it does can keep its result from coming back."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from colmena.models import Result
+from colmena.models.methods import PythonMethod
+from colmena.models.results import WorkerInformation
+from colmena.proxy import resolve_proxies_async, store_proxy_stats
+from proxystore.proxy import Proxy, extract, get_factory
+from proxystore.store.utils import get_key
+
+from scoutbee.contracts.campaign import SIMULATE, TRAIN
+from scoutbee.contracts.errors import FailureKind, InputTaskError
+
+from .errors import InputsUnreachableError
+from .failures import kind_of, mark_failed
+
+_PARSL_TAGS = ('PARSL_WORKER_RANK', 'PARSL_WORKER_POOL_ID', 'PARSL_WORKER_BLOCK_ID')
+_KILOBYTE = 1 if sys.platform == 'darwin' else 1024  # the unit of ru_maxrss
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Calls a function with one of its arguments, a tuple, spread out.
+
+    The agents lend what may be large as one object, so the arguments of a candidate arrive as one.
+
+    Attributes:
+        function: What to call.
+        position: Which argument to spread.
+    """
+
+    function: Callable[..., Any]
+    position: int
+
+    @property
+    def __name__(self) -> str:
+        return name_of(self.function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function."""
+        before, after = arguments[: self.position], arguments[self.position + 1 :]
+        return self.function(*before, *arguments[self.position], *after)
+
+
+def task_functions(tasks: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
+    """A campaign's ``tasks()`` in the form in which the agents send them arguments.
+
+    These are ``simulate(candidate.args)``, ``train(data, request.args)`` and ``infer(artifact, chunk_data)``, while
+    the campaign's functions take the arguments of candidates and requests one by one.
+    """
+    spread = {SIMULATE: 0, TRAIN: 1}
+    return {kind: Spread(task, spread[kind]) if kind in spread else task for kind, task in tasks.items()}
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """A function's name, found through partials."""
+    if isinstance(function, functools.partial):
+        return name_of(function.func)
+    return str(getattr(function, '__name__', type(function).__name__))
+
+
+class TaskMethod(PythonMethod):  # type: ignore[misc]
+    """Runs a function under the name of its kind of task.
+
+    The function gets plain objects: proxies among its arguments are resolved first. Arguments that come from a store
+    may be shared with later tasks of the same worker, so it must not change them.
+
+    Whatever fails (reading the inputs, the function, packing what it returned) becomes a classed failure in
+    ``result.task_info['failure']``. ``result.worker_info`` tells where it ran and what it used.
+    """
+
+    def __init__(self, kind: str, function: Callable[..., Any]) -> None:
+        """Wrap a function.
+
+        Args:
+            kind: Kind of task, which is the name of the method.
+            function: Importable on a worker: module-level, or a partial of such with plain arguments.
+        """
+        super().__init__(function, name=kind)
+
+    def __call__(self, result: Result) -> Result:
+        """Run one task; returns the same result, filled in. Never raises."""
+        usage = _Usage()
+        result.mark_compute_started()
+        proxies: list[Proxy[Any]] = []
+        try:
+            proxies = self._unpack(result)
+            self._run(result)
+        except BaseException as error:  # a task that calls sys.exit() must not take its worker with it
+            result.value = None
+            mark_failed(result, error, kind_of(error))
+        result.mark_compute_ended()
+        result.worker_info = WorkerInformation(**usage.report())
+        self._pack(result)
+        _keep_proxy_times(result, proxies)
+        return result
+
+    def _unpack(self, result: Result) -> list[Proxy[Any]]:
+        """Make the inputs plain objects; returns the proxies there were."""
+        result.time.deserialize_inputs = result.deserialize()
+        args, kwargs = result.inputs
+        proxies = [value for value in (*args, *kwargs.values()) if type(value) is Proxy]
+        started = time.perf_counter()
+        resolve_proxies_async(proxies)
+        result.time.async_resolve_proxies = time.perf_counter() - started
+        started = time.perf_counter()
+        args = tuple(_plain(value, result) for value in args)
+        kwargs = {name: _plain(value, result) for name, value in kwargs.items()}
+        if proxies:
+            result.time.additional['resolve_proxies'] = time.perf_counter() - started
+        result.inputs = (args, kwargs)
+        return proxies
+
+    def _run(self, result: Result) -> None:
+        started = time.perf_counter()
+        inputs = result.inputs
+        # The inputs are dropped whatever ``keep_inputs`` says: the driver has them, and lent ones are large.
+        result.keep_inputs = False
+        try:
+            output = self.function(*inputs[0], **inputs[1])
+        finally:
+            result.time.running = time.perf_counter() - started
+        result.set_result(output, result.time.running)
+
+    def _pack(self, result: Result) -> None:
+        result.inputs = ((), {})
+        try:
+            result.time.serialize_results, _ = result.serialize()
+        except Exception as error:
+            told = _unsendable(self.name, result.value, error)
+            result.value = None
+            mark_failed(result, told, kind_of(told))
+            result.time.serialize_results, _ = result.serialize()
+
+
+class _Usage:
+    """What a task uses of its machine."""
+
+    def __init__(self) -> None:
+        self._cpu = _cpu_seconds()
+
+    def report(self) -> dict[str, Any]:
+        tags = {tag: os.environ[tag] for tag in _PARSL_TAGS if tag in os.environ}
+        return {
+            'hostname': platform.node(),
+            'pid': os.getpid(),
+            'cpu_seconds': round(_cpu_seconds() - self._cpu, 6),
+            'peak_rss_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KILOBYTE,
+            'versions': dict(_versions()),
+            **tags,
+        }
+
+
+def preload(modules: Iterable[str]) -> dict[str, float]:
+    """Import modules ahead of the tasks that need them; returns the seconds each took.
+
+    One that cannot be imported is left out: the task that needs it says so better than this could.
+    """
+    seconds = {}
+    for module in modules:
+        started = time.perf_counter()
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            print(f'scoutbee: {module} could not be imported ahead of time: {error!r}', file=sys.stderr)
+            continue
+        seconds[module] = time.perf_counter() - started
+    return seconds
+
+
+def _plain(value: Any, result: Result) -> Any:
+    if type(value) is not Proxy:
+        return value
+    try:
+        return extract(value)
+    except Exception as error:
+        connector = get_factory(value).store_config.connector
+        # Only these settings are named: the others of a connector may be secret.
+        where = {name: connector.options[name] for name in ('host', 'port', 'store_dir') if name in connector.options}
+        raise InputsUnreachableError(
+            f'Inputs of topic {result.topic!r} could not be fetched on host {platform.node()} '
+            f'from {connector.kind.rpartition(".")[2]} {where}: {type(error).__name__}: {error}'
+        ) from error
+
+
+def _unsendable(kind: str, value: Any, error: Exception) -> Exception:
+    """The error of a value that could not be packed: the task's own fault where pickle says so."""
+    if kind_of(error) is FailureKind.RESOURCE or type(error).__module__.startswith('redis'):
+        return error
+    told = InputTaskError(
+        f'What {kind} returned (a {type(value).__name__}) cannot be sent back: {type(error).__name__}: {error}. '
+        'Return plain data, arrays or dataclasses.'
+    )
+    told.__cause__ = error
+    return told
+
+
+def _keep_proxy_times(result: Result, proxies: list[Proxy[Any]]) -> None:
+    for proxy in proxies:
+        try:
+            store_proxy_stats(proxy, result.time.proxy)
+        except Exception:  # figures are not worth a result
+            result.time.proxy.setdefault(str(get_key(proxy)), {})
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+@functools.cache
+def _versions() -> Mapping[str, str]:
+    found = {'python': platform.python_version()}
+    for package in ('scoutbee', 'colmena', 'proxystore', 'parsl', 'numpy'):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

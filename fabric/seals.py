@@ -1,0 +1,49 @@
+"""Messages that only this campaign can have written.
+
+Task messages hold pickles, and whoever can have a pickle read can run any code. So a message is read no further than
+its seal unless it was made with the campaign's secret, for the very queue it was found on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+_DIGEST = hashlib.sha256
+_LENGTH = _DIGEST().digest_size * 2
+
+
+class Seal:
+    """Seals messages with a secret and tells its own from others. Neither ``repr`` nor ``str`` shows the secret."""
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        """Args: secret: At least 16 bytes; a random one if not given.
+
+        Raises:
+            ValueError: If the secret is too short.
+        """
+        if secret is not None and len(secret) < 16:
+            raise ValueError(f'Expected a secret of at least 16 bytes, got {len(secret)}.')
+        self._secret = secrets.token_bytes(32) if secret is None else secret
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
+    def close(self, queue: str, message: str) -> bytes:
+        """A sealed message for a queue."""
+        body = message.encode()
+        return self._mark(queue, body) + body
+
+    def open(self, queue: str, sealed: bytes) -> str | None:
+        """The message in a sealed one, or None if it is not ours, not whole, or was sealed for another queue."""
+        mark, body = sealed[:_LENGTH], sealed[_LENGTH:]
+        if not hmac.compare_digest(mark, self._mark(queue, body)):
+            return None
+        return body.decode()  # it is what ``close`` encoded
+
+    def _mark(self, queue: str, body: bytes) -> bytes:
+        name = queue.encode()
+        # The length keeps the name apart from the body, so that no other pair of them has the same mark.
+        framed = len(name).to_bytes(4, 'big') + name + body
+        return hmac.new(self._secret, framed, _DIGEST).hexdigest().encode()

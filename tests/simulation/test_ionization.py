@@ -1,0 +1,136 @@
+"""Real ionization potentials, against published and reference values, and refusals instead of wrong numbers."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from scoutbee import data
+from scoutbee.contracts.errors import InputTaskError
+from scoutbee.simulation import errors, xtb
+from scoutbee.simulation.ionization import EV_PER_HARTREE, SPECIFICATIONS, ionization_potential
+
+REFERENCE = [
+    # The four of data/moses-ip-gfn2.csv with the fewest atoms and steps.
+    'CC(C)Oc1cc(Br)cc2nonc12',
+    'Nc1cc2c(cc1Br)-c1ccc(F)cc1C2=O',
+    'O=c1ccccn1Cc1ccc(Cl)cc1Cl',
+    'CCOC(=O)COc1ncc(Br)cc1C',
+]
+
+
+@pytest.mark.parametrize(('smiles', 'ip_ev'), [('c1ccccc1', 14.19), ('CCO', 14.45), ('O', 18.15)])
+def test_adiabatic_values_of_the_design(smiles, ip_ev):
+    assert ionization_potential(smiles)['ip_ev'] == pytest.approx(ip_ev, abs=0.006)
+
+
+def test_ipea1_gives_the_value_of_the_xtb_program():
+    # The xtb documentation prints 13.7897 eV for water after subtracting the empirical 4.8455 eV, at its own geometry.
+    record = ionization_potential('O', 'ipea1-vertical')
+    assert record['ip_ev'] - 4.8455 == pytest.approx(13.7897, abs=0.01)
+    assert (record['ip_kind'], record['ip_method'], record['geometry_method']) == ('vertical', 'IPEA1-xTB', 'GFN2-xTB')
+
+
+@pytest.mark.parametrize('name', SPECIFICATIONS)
+def test_the_record_is_plain_and_consistent(name):
+    record = ionization_potential('CO', name)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    neutral, cation = record['neutral'], record['cation']
+    difference = (cation['energy_hartree'] - neutral['energy_hartree']) * EV_PER_HARTREE
+    assert record['ip_ev'] == pytest.approx(difference)
+    assert (neutral['charge'], neutral['multiplicity']) == (0, 1)
+    assert (cation['charge'], cation['multiplicity']) == (1, 2)
+    assert cation['relaxed'] == (record['ip_kind'] == 'adiabatic')
+    assert len(neutral['coordinates_angstrom']) == len(record['symbols']) == 6
+    assert neutral['max_force_ev_per_angstrom'] <= record['force_tolerance_ev_per_angstrom']
+    assert set(record['versions']) == {'rdkit', 'ase', 'tblite', 'scoutbee'}
+    assert record['wall_seconds'] > 0
+
+
+def test_relaxing_the_cation_lowers_it():
+    record = ionization_potential('CCO')
+    assert record['ip_adiabatic_ev'] < record['ip_vertical_ev']
+    assert ionization_potential('CCO', 'xtb-vertical')['ip_ev'] == pytest.approx(record['ip_vertical_ev'], abs=1e-4)
+
+
+def test_the_same_call_gives_the_same_number():
+    assert ionization_potential('CCO')['ip_ev'] == pytest.approx(ionization_potential('CCO')['ip_ev'], abs=1e-9)
+
+
+def test_the_hydrogen_molecule_stretches_past_a_bond_when_ionized():
+    record = ionization_potential('[H][H]')
+    assert record['bonds_changed']
+    assert record['neutral']['bonds_broken'] == []
+    assert record['cation']['bonds_broken'] == [[0, 1]]
+
+
+def test_a_relaxation_out_of_steps_is_an_error():
+    with pytest.raises(errors.RelaxationError) as caught:
+        ionization_potential('CCO', max_steps=2)
+    assert 'after 2 steps' in caught.value.cause
+    assert caught.value.smiles == 'CCO'
+
+
+def test_a_field_that_does_not_converge_is_an_error(monkeypatch):
+    monkeypatch.setattr(xtb, '_DAMPED', {'max_iterations': 1})
+    molecule = xtb.Geometry('OO', *_atoms_too_close())
+    with pytest.raises(errors.ScfError):
+        xtb.relax(molecule, xtb.Level('GFN2-xTB', 0, 1), 10)
+    with pytest.raises(errors.ScfError):
+        xtb.single_point(molecule, xtb.Level('GFN2-xTB', 0, 1))
+
+
+def test_a_singlet_that_is_not_the_ground_state_is_refused():
+    with pytest.raises(errors.OpenShellError) as caught:
+        ionization_potential('O=O')
+    assert 'gap' in caught.value.cause
+
+
+def test_other_arguments_are_checked():
+    with pytest.raises(InputTaskError, match='xtb-vertical'):
+        ionization_potential('C', 'dft')
+    with pytest.raises(InputTaskError, match='step'):
+        ionization_potential('C', max_steps=0)
+
+
+def test_a_worker_without_the_programs_says_so():
+    code = (
+        "import sys; sys.modules['tblite'] = None; sys.modules['tblite.ase'] = None\n"
+        'from scoutbee.simulation.ionization import ionization_potential\n'
+        'from scoutbee.simulation.errors import MissingProgramError\n'
+        "try: ionization_potential('C')\n"
+        'except MissingProgramError as error: print(error.kind.value, error)\n'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith('resource')
+    assert 'tblite' in done.stdout
+
+
+def test_names_and_functions_are_cheap_to_import():
+    code = (
+        'import sys\nimport scoutbee.simulation.ionization, scoutbee.simulation.specifications\n'
+        'import scoutbee.simulation.ackley, scoutbee.simulation.errors\n'
+        "print([name for name in ('rdkit', 'tblite', 'ase', 'numpy', 'colmena', 'tensorflow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == '[]'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('smiles', REFERENCE)
+def test_reference_values_are_reproduced(smiles):
+    with data.path('moses-ip-gfn2.csv').open() as stream:
+        expected = next(row for row in csv.DictReader(stream) if row['smiles'] == smiles)
+    record = ionization_potential(smiles)
+    assert record['ip_adiabatic_ev'] == pytest.approx(float(expected['ip_adiabatic_ev']), abs=0.02)
+    assert record['ip_vertical_ev'] == pytest.approx(float(expected['ip_vertical_ev']), abs=0.02)
+    assert len(record['symbols']) == int(expected['n_atoms'])
+    assert not record['bonds_changed']
+
+
+def _atoms_too_close():
+    import numpy as np
+
+    return np.array([8, 8]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1e-4]])
