@@ -86,6 +86,7 @@ class Board:
         self.open: dict[str, Candidate] = {}
         self.finished: set[str] = set()
         self.kills: Counter[str] = Counter()
+        self.losses: Counter[str] = Counter()
         self.causes: Counter[str] = Counter()
         self.rankings = 0
         self.ranked_generation: int | None = None

@@ -107,7 +107,6 @@ class Learning:
         self.models: dict[int, TrainedModel] = {}
         self.generation = 0
         self.trained_on = 0
-        self.retrains = 0
         self.update: Update | None = None
         self.training_wanted: str | None = None
         self.failed_updates = 0

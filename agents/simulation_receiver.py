@@ -22,6 +22,7 @@ from .results import failure_of, task_fields, value_of
 _Outcome = Literal['observed', 'retried', 'failed', 'quarantined', 'duplicate']
 
 _RETRIED = frozenset({FailureKind.RANDOM, FailureKind.RESOURCE})
+_LOSSES = frozenset({FailureKind.LOST, FailureKind.KILLED})
 
 
 class SimulationReceiver(Agent):
@@ -100,16 +101,19 @@ class SimulationReceiver(Agent):
         outcome = self._judge(candidate.key, number, failure)
         self._record(result, candidate, number, outcome, failure=failure)
         if outcome == 'retried':
-            self.board.repeat(Attempt(candidate, number), lost=failure.kind is FailureKind.LOST)
+            self.board.repeat(Attempt(candidate, number), lost=failure.kind in _LOSSES)
             return
         self.board.give_up(candidate.key, failure.error, quarantined=outcome == 'quarantined')
         self._end_if_hopeless()
 
     def _judge(self, key: str, number: int, failure: Failure) -> _Outcome:
-        if failure.kind is FailureKind.LOST:
-            self.board.kills[key] += 1
-            return 'quarantined' if self.board.kills[key] >= self.policy.worker_kills else 'retried'
-        tried = number - self.board.kills[key]
+        board = self.board
+        if failure.kind in _LOSSES:
+            board.losses[key] += 1
+            board.kills[key] += failure.kind is FailureKind.KILLED
+            suspect = board.kills[key] >= self.policy.worker_kills or board.losses[key] >= self.policy.losses
+            return 'quarantined' if suspect else 'retried'
+        tried = number - board.losses[key]
         if failure.kind in _RETRIED and tried <= self.policy.simulation_retries:
             return 'retried'
         return 'failed'
@@ -143,6 +147,7 @@ class SimulationReceiver(Agent):
             key=attempt.candidate.key,
             attempt=attempt.number,
         )
+        self.board.losses[attempt.candidate.key] += 1
         self.board.repeat(attempt, lost=True)
 
     def _drop_duplicate(self, result: Result, key: str, number: int) -> None:

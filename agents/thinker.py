@@ -138,13 +138,14 @@ class Thinker(BaseThinker):
             board.mark_row(int(row))
         for work in history.unfinished:
             board.open[work.candidate.key] = work.candidate
+            board.losses[work.candidate.key] = work.losses
             board.buffer.repeat(Attempt(work.candidate, work.attempt + 1, after_loss=work.in_flight))
         counts = board.counts
         counts.submitted, counts.resubmitted = history.submitted, history.lost_and_resubmitted
         counts.failed, counts.quarantined = len(history.failed), len(history.quarantined)
         board.rankings = history.rankings
         learning = board.learning
-        learning.generation, learning.retrains = history.generation, history.retrains
+        learning.generation = history.generation
         learning.trained_on = history.observations_at_training
         self.context.mover.catch_up({'ranking': history.rankings, 'training': history.generation})
         board.buffer.replace(self.context.campaign.seeds())

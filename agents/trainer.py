@@ -102,7 +102,6 @@ class Trainer(Agent):
         with self.board.lock:
             learning.generation = generation
             learning.trained_on = len(snapshot.observations)
-            learning.retrains += 1
             learning.begin(update)
         self._round = _Round(generation, plan.size, data, deque((request, 1) for request in plan.requests))
         self.context.mover.happened('training')

@@ -23,16 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0, or 2 where a run could not be read.
     """
     options = _parser().parse_args(arguments)
-    status = 0
-    for run_dir in options.runs:
-        try:
-            inputs = _inputs(run_dir, options)
-            path = write_report(run_dir, objective=inputs.objective, reference_values=inputs.reference_values)
-            print(path)
-        except TraceError as error:
-            print(error, file=sys.stderr)
-            status = 2
-    return status
+    return max(_write(run_dir, options) for run_dir in options.runs)
+
+
+def _write(run_dir: Path, options: argparse.Namespace) -> int:
+    try:
+        inputs = _inputs(run_dir, options)
+        path = write_report(run_dir, objective=inputs.objective, reference_values=inputs.reference_values)
+    except TraceError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(path)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

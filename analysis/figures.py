@@ -62,9 +62,8 @@ def found(values: Floats, objective: Objective, chance: Chance | None) -> Figure
     if not values.size or objective.threshold is None:
         return None
     sense = 'at least' if objective.maximize else 'at most'
-    figure, axes = _figure(
-        'simulations', f'found ({sense} {objective.threshold:g} {objective.unit})'.replace(' )', ')')
-    )
+    wanted = f'{sense} {objective.threshold:g} {objective.unit}'.strip()
+    figure, axes = _figure('simulations', f'found ({wanted})')
     if chance is not None:
         _band(axes, chance.draws, chance.found_mean, chance.found_low, chance.found_high)
     _steps(axes, found_so_far(values, objective).astype(np.float64), 'this campaign')
@@ -83,7 +82,7 @@ def parity(made: Sequence[Forecast], objective: Objective) -> Figure | None:
     if not made:
         return None
     shown = [made[i] for i in _selection(len(made))]
-    figure, axes = _figure(f'predicted {quantity(objective)}', 'simulated', size=(4.6, 4.2))
+    figure, axes = _figure(f'predicted {quantity(objective)}', 'simulated', size=(4.8, 4.5))
     both = np.array([(forecast.mean, forecast.value) for forecast in shown])
     low, high = _range(both)
     axes.plot([low, high], [low, high], color=svg.MUTED, linewidth=1, linestyle=(0, (4, 3)))
@@ -106,7 +105,7 @@ def errors(groups: Sequence[ModelError], made: Sequence[Forecast], objective: Ob
     if not groups:
         return None
     unit = f' ({objective.unit})' if objective.unit else ''
-    figure, axes = _figure('generation of the models', f'error{unit}', size=(4.6, 4.2))
+    figure, axes = _figure('generation of the models', f'error{unit}', size=(4.8, 4.5))
     shown = [made[i] for i in _selection(len(made))]
     # Spread sideways by position in the list, so that dots of one generation do not hide each other.
     sideways = [forecast.generation + 0.24 * ((i * 0.618) % 1 - 0.5) for i, forecast in enumerate(shown)]
@@ -116,9 +115,7 @@ def errors(groups: Sequence[ModelError], made: Sequence[Forecast], objective: Ob
     axes.plot(generations, [group.mae for group in groups], 'o-', color=svg.SIMULATE, linewidth=1.8, label='mean error')
     stated = [(group.generation, group.std) for group in groups if group.std is not None]
     if stated:
-        axes.plot(
-            *zip(*stated, strict=True), 's--', color=svg.TRAIN, linewidth=1.4, markersize=4, label='predicted std'
-        )
+        axes.plot(*zip(*stated, strict=True), 's--', color=svg.TRAIN, linewidth=1.4, ms=4, label='predicted std')
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     return _finish(figure, axes)
@@ -154,7 +151,7 @@ def use(spans: Sequence[TaskSpan], sessions: Sequence[Session], kinds: Sequence[
     return figure
 
 
-def _figure(xlabel: str, ylabel: str, size: tuple[float, float] = (4.8, 3.3)) -> tuple[Figure, Axes]:
+def _figure(xlabel: str, ylabel: str, size: tuple[float, float] = (4.8, 3.7)) -> tuple[Figure, Axes]:
     with svg.style():
         figure = Figure(figsize=size, layout='constrained')
         axes = figure.subplots()
@@ -165,7 +162,8 @@ def _figure(xlabel: str, ylabel: str, size: tuple[float, float] = (4.8, 3.3)) ->
 def _finish(figure: Figure, axes: Axes, legend: bool = True) -> Figure:
     with svg.style():
         if legend:
-            axes.legend(loc='best', labelcolor=svg.TEXT)
+            # Below the axes, where it hides no point.
+            figure.legend(*axes.get_legend_handles_labels(), loc='outside lower center', ncols=2, labelcolor=svg.TEXT)
     return figure
 
 
@@ -190,7 +188,7 @@ def _forecasts(axes: Axes, group: Sequence[Forecast], colour: str, label: str) -
 
 def _generation_colour(place: int, count: int) -> str:
     # The ends of the map vanish on a white or on a black page.
-    red, green, blue, _ = colormaps['viridis'](0.35 + 0.45 * place / max(1, count - 1))
+    red, green, blue, _ = colormaps['viridis'](0.42 + 0.38 * place / max(1, count - 1))
     return f'#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}'
 
 

@@ -37,6 +37,9 @@ EVENTS_SHOWN = 60
 NOTHING = '\N{EN DASH}'
 """Stands where there is no number."""
 
+NOTHING = '\N{EN DASH}'
+"""Stands where there is no number."""
+
 SHOWN_FILE = 40_000
 """Most characters of a parameter file that are shown."""
 
@@ -185,8 +188,11 @@ def _text(path: Path) -> str:
         return ''
 
 
-def _number(value: float | None, digits: int = 4) -> str:
-    return NOTHING if value is None else f'{value:.{digits}g}'
+def _number(value: float | None, digits: int = 4, zeros: bool = False) -> str:
+    """A number with so many digits that count, and with its trailing zeros where they stand below each other."""
+    if value is None:
+        return NOTHING
+    return f'{value:#.{digits}g}' if zeros else f'{value:.{digits}g}'
 
 
 def _percent(share: float | None) -> str:

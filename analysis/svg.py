@@ -75,7 +75,7 @@ def inline_svg(figure: Figure, label: str) -> str:
     """
     buffer = io.StringIO()
     with style():
-        figure.savefig(buffer, format='svg', transparent=True, bbox_inches='tight', pad_inches=0.05)
+        figure.savefig(buffer, format='svg', transparent=True)
     text = buffer.getvalue()
     text = _METADATA.sub('', text[text.index('<svg') :])
     text = _GROUP_ID.sub('<g', text)  # They repeat from figure to figure, and nothing refers to them.

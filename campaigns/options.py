@@ -20,7 +20,9 @@ class LearningOptions(BaseModel):
     model_count: int = Field(8, ge=1, description='Members of the ensemble.')
     warm_start: bool = Field(True, description='Start each training from the last weights instead of from scratch.')
     minimum_observations: int = Field(8, ge=2, description='Observations below which nothing is trained.')
-    acquisition: str = Field('ucb', description='How candidates are ranked: ucb, greedy, ei, thompson or random.')
+    acquisition: str = Field(
+        'ucb', description='How candidates are ranked: ucb, greedy, expected_improvement, thompson or random.'
+    )
     beta: float = Field(1.0, ge=0, allow_inf_nan=False, description='Weight of the uncertainty in UCB.')
     candidates_per_task: int = Field(20_000, ge=1, description='Candidates in one inference task.')
     seed: int = Field(0, ge=0, description='Seed of everything random.')
@@ -65,6 +67,14 @@ class LookupOptions(BaseModel):
     learning: LearningOptions = Field(default_factory=LearningOptions, description='How it learns and chooses.')
 
 
+class AckleyLearning(LearningOptions):
+    """The same, with the choices of the EMEWS workflow: one Gaussian process, and the best mean first."""
+
+    surrogate: str = Field('gaussian_process', description='Surrogate that learns.')
+    model_count: int = Field(1, ge=1, description='Members of the ensemble.')
+    acquisition: str = Field('greedy', description='How candidates are ranked.')
+
+
 class AckleyOptions(BaseModel):
     """The smallest of random points of the Ackley function, evaluated slowly."""
 
@@ -79,7 +89,4 @@ class AckleyOptions(BaseModel):
     delay_log_std: float = Field(1.0, ge=0, allow_inf_nan=False, description='Standard deviation of the same.')
     delay_scale: float = Field(1.0, ge=0, allow_inf_nan=False, description='Factor on every delay; 0 for none.')
     threshold: float | None = Field(None, allow_inf_nan=False, description='Value from which a point counts as found.')
-    learning: LearningOptions = Field(
-        default_factory=lambda: LearningOptions(surrogate='gaussian_process', model_count=1, acquisition='greedy'),
-        description='How it learns and chooses.',
-    )
+    learning: AckleyLearning = Field(default_factory=AckleyLearning, description='How it learns and chooses.')

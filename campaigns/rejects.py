@@ -18,11 +18,11 @@ class Rejects:
     The file appears with the first rejected line; one of an earlier reading is removed at the start.
 
     Attributes:
-        path: Where they are written.
+        path: Where they are written; None to count them only.
         reasons: How many were rejected, by reason.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
         self.reasons: Counter[str] = Counter()
         self._file: TextIO | None = None
@@ -33,7 +33,8 @@ class Rejects:
         return self.reasons.total()
 
     def __enter__(self) -> Rejects:
-        self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
         return self
 
     def __exit__(
@@ -46,11 +47,12 @@ class Rejects:
     def add(self, line: int, reason: str, text: bytes | str | None = None) -> None:
         """Reject a line; ``text`` is what it holds, None where it was too long to be kept."""
         self.reasons[reason] += 1
+        if self.path is None:
+            return
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open('a', encoding='utf-8', newline='')
-            if self._file.tell() == 0:
-                csv.writer(self._file).writerow(HEADER)
+            self._file = self.path.open('w', encoding='utf-8', newline='')
+            csv.writer(self._file).writerow(HEADER)
         csv.writer(self._file).writerow((line, reason, _excerpt(text)))
 
     def summary(self) -> str:

@@ -45,13 +45,6 @@ class Molecules:
     def __len__(self) -> int:
         return len(self.smiles)
 
-    def summary(self) -> str:
-        """What came of reading it, in one sentence."""
-        return (
-            f'{self.path}: {len(self):,} molecules, {self.duplicates:,} duplicates skipped, '
-            f'{self.rejected:,} lines rejected.'
-        )
-
 
 def read_molecules(path: Path, field: str, rejects: Rejects, value_column: str | None = None) -> Molecules:
     """Read molecules, and a value of each where a column is named. Two lines with the same SMILES are one molecule.
@@ -89,7 +82,7 @@ def read_molecules(path: Path, field: str, rejects: Rejects, value_column: str |
     numbers = np.frombuffer(values, dtype=np.float64) if value_column is not None and seen else np.empty(0)
     found = Molecules(path, list(seen), lines, numbers, duplicates, blanks, rejects.count - before)
     if not found.smiles:
-        raise ConfigurationError(_nothing(found, field, rejects))
+        raise ConfigurationError(nothing_left(found, field, rejects))
     return found
 
 
@@ -103,9 +96,11 @@ def _number(text: str) -> tuple[str | None, float]:
     return (None, value) if math.isfinite(value) else (NOT_FINITE, math.nan)
 
 
-def _nothing(found: Molecules, field: str, rejects: Rejects) -> str:
-    if found.rejected:
-        came = f'{found.rejected:,} lines that cannot be used ({rejects.summary()}; see {rejects.path})'
+def nothing_left(found: Molecules, field: str, rejects: Rejects) -> str:
+    """What to say of a file that holds nothing that can be used."""
+    if rejects.count:
+        where = '' if rejects.path is None else f'; see {rejects.path}'
+        came = f'{rejects.count:,} lines that cannot be used ({rejects.summary()}{where})'
     else:
         came = 'none' if found.blanks else 'an empty file'
     return (

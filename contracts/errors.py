@@ -2,8 +2,9 @@
 
 Every task that fails says which class its failure belongs to, because that alone decides what happens next:
 an *input* error is never retried, a *random* one is retried as it was, a *convergence* one is retried with other
-settings where the campaign has any, a *resource* one is retried on another worker, and a *lost* task (its worker
-died under it) is resubmitted without counting as a failure of the candidate.
+settings where the campaign has any, a *resource* one is retried on another worker. A *lost* task (what ran it is gone)
+is resubmitted without counting as a failure of the candidate; so is a *killed* one (its worker died while it ran this
+very task), but a candidate that takes down workers again and again is the suspect, and is quarantined.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class FailureKind(str, Enum):
     CONVERGENCE = 'convergence'
     RESOURCE = 'resource'
     LOST = 'lost'
+    KILLED = 'killed'
 
 
 class ScoutbeeError(Exception):

@@ -57,6 +57,7 @@ class Policy(BaseModel):
 
     simulation_retries: int = Field(2, ge=0, description='Further attempts at a simulation that failed by chance.')
     worker_kills: int = Field(2, ge=1, description='Workers a candidate may take down before it is quarantined.')
+    losses: int = Field(10, ge=1, description='Attempts that may be lost for any reason before it is, all the same.')
     learning_retries: int = Field(2, ge=0, description='Further attempts at a training or inference task that failed.')
     failed_updates: int = Field(3, ge=1, description='Updates in a row that may fail before the campaign ends.')
     failure_share: float = Field(0.5, gt=0, le=1, description='Share of failed candidates that ends the campaign.')

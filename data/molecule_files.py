@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from scoutbee.contracts.errors import ConfigurationError
 
@@ -127,7 +127,7 @@ def _write(path: Path, raw: IO[bytes], molecules: Iterable[str]) -> int:
         return _write_lines(path, raw, molecules)
     # Neither name nor time in the header, so that the bytes depend on the molecules alone.
     with gzip.GzipFile(filename='', mode='wb', fileobj=raw, mtime=0) as packed:
-        return _write_lines(path, packed, molecules)
+        return _write_lines(path, cast(IO[bytes], packed), molecules)
 
 
 def _write_lines(path: Path, binary: IO[bytes], molecules: Iterable[str]) -> int:

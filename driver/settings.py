@@ -56,6 +56,11 @@ def _absolute_unless_data(path: str) -> str:
     return path if path.startswith(DATA_PREFIX) else str(_absolute(Path(path)))
 
 
+def _absolute_unless_name(site: str) -> str:
+    path = Path(site)
+    return str(_absolute(path)) if path.suffix in {'.yaml', '.yml'} or len(path.parts) > 1 else site
+
+
 LocalPath = Annotated[Path, AfterValidator(_absolute)]
 DataPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute_unless_data)]
 
@@ -77,7 +82,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False, validate_default=True)
 
     campaign: Annotated[str, _RUN] = Field(default='molecules', description='What is searched; see configs/campaigns.')
-    site: Annotated[str, _RUN] = Field(
+    site: Annotated[str, _RUN, AfterValidator(_absolute_unless_name)] = Field(
         default='local', description='Where it runs: a name in configs/sites, or a YAML file.'
     )
     engine: Annotated[Engine | None, Flag('What to run, and where', synonyms={'--use-parsl': 'parsl'})] = Field(
@@ -191,6 +196,9 @@ class Settings(BaseModel):
 
         Returns:
             Its path; files of the package ``scoutbee.data`` are found there. None if the setting is not given.
+
+        Raises:
+            ConfigurationError: If that package has no such file.
         """
         path: str | None = getattr(self, name)
         if path is None:
@@ -260,12 +268,16 @@ class Settings(BaseModel):
 
 
 def data_file(path: str) -> Path:
-    """Where a path of the settings leads, ``data:NAME`` being a file of the package ``scoutbee.data``."""
+    """Where a path of the settings leads, ``data:NAME`` being a file of the package ``scoutbee.data``.
+
+    Raises:
+        ConfigurationError: If the package has no such file.
+    """
     if not path.startswith(DATA_PREFIX):
         return Path(path)
     from scoutbee import data
 
-    return Path(next(iter(data.__path__))) / path.removeprefix(DATA_PREFIX)
+    return data.path(path.removeprefix(DATA_PREFIX))
 
 
 def flag_of(name: str) -> Flag | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from scoutbee.contracts.errors import ConfigurationError
 
@@ -55,18 +56,25 @@ def _backends(settings: Settings) -> Iterator[str]:
     for topic, backend in settings.backends().items():
         if backend == 'globus':
             name = f'{topic}_ps_backend'
-            yield f'{title(name)}: expected redis or file, got globus: this version does not move objects by Globus yet.'
+            yield f'{title(name)}: expected redis or file, got globus, which is not built yet.'
 
 
 def _input_files(settings: Settings) -> Iterator[str]:
     if settings.campaign == 'molecules':
         if settings.search_space is None:
             yield f'{title("search_space")}: expected a file with molecules to search, got none.'
-        yield from _readable('search_space', settings.file('search_space'))
-        yield from _readable('training_set', settings.file('training_set'))
+        yield from _data('search_space', settings)
+        yield from _data('training_set', settings)
     yield from _readable('ps_globus_config', settings.ps_globus_config)
     if settings.mpnn_model_path is not None and not settings.mpnn_model_path.exists():
-        yield f'{title("mpnn_model_path")}: expected a saved ensemble, got {settings.mpnn_model_path}, which is not there.'
+        yield f'{title("mpnn_model_path")}: expected a saved ensemble, got nothing at {settings.mpnn_model_path}.'
+
+
+def _data(name: Literal['search_space', 'training_set'], settings: Settings) -> Iterator[str]:
+    try:
+        yield from _readable(name, settings.file(name))
+    except ConfigurationError as error:
+        yield f'{title(name)}: {error}'
 
 
 def _readable(name: str, path: Path | None) -> Iterator[str]:
@@ -103,12 +111,6 @@ def _problem(settings: Settings) -> Iterator[str]:
             f'{title("search_size")}: expected at most the {settings.ackley.points} points of ackley.points, '
             f'got {settings.search_size}.'
         )
-    if settings.acquisition in ('expected_improvement', 'thompson') and settings.surrogate != 'gaussian_process':
-        if settings.model_count < 2:
-            yield (
-                f'{title("model_count")}: expected at least 2, because {settings.acquisition} needs an ensemble to '
-                f'tell how sure it is, got {settings.model_count}.'
-            )
 
 
 def _resume(settings: Settings) -> Iterator[str]:

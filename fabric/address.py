@@ -55,9 +55,7 @@ class RedisAddress:
         return f'{self.host}:{self.port}'
 
     @classmethod
-    def from_environment(
-        cls, host: str, port: int, environment: Mapping[str, str] | None = None
-    ) -> RedisAddress:
+    def from_environment(cls, host: str, port: int, environment: Mapping[str, str] | None = None) -> RedisAddress:
         """An address whose secrets come from environment variables, never from flags that ``ps`` would show.
 
         Args:

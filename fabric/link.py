@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import redis
 import tenacity
@@ -21,6 +22,9 @@ T = TypeVar('T')
 _ANSWER_SECONDS = 20.0
 _SLICE_SECONDS = 5.0
 """A blocking command waits this long at most, well under what a silent connection is given."""
+
+_SHORTEST_WAIT = 0.001
+"""To Redis a wait of zero lasts for ever, so shorter ones than this do not wait at all."""
 
 _LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
 
@@ -76,12 +80,13 @@ class RedisLink:
 
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_away),
-            wait=tenacity.wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.05),
+            wait=tenacity.wait_exponential(multiplier=0.05, max=1.0) + tenacity.wait_random(0, 0.05),
             stop=is_over,
             before_sleep=lambda _: self._check_patience(),
         )
         try:
-            return attempts(self._once, command)
+            answer: T = attempts(self._once, command)
+            return answer
         except tenacity.RetryError:
             self._check_patience()
             return None
@@ -102,7 +107,7 @@ class RedisLink:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = _SLICE_SECONDS if deadline is None else min(deadline - time.monotonic(), _SLICE_SECONDS)
-            message = self.run(lambda client: _pop_once(client, queue, left), within=max(left, 0.0))
+            message = self.run(partial(_pop_once, queue=queue, timeout=left), within=max(left, 0.0))
             if message is not None:
                 return message
             if deadline is not None and time.monotonic() >= deadline:
@@ -147,7 +152,10 @@ def _is_away(error: BaseException) -> bool:
 
 
 def _pop_once(client: redis.Redis, queue: str, timeout: float) -> bytes | None:
-    if timeout <= 0.001:  # to Redis a timeout of zero is for ever
-        return client.lpop(queue)  # type: ignore[return-value]
-    answer = client.blpop([queue], timeout=timeout)
-    return None if answer is None else answer[1]  # type: ignore[index]
+    answer: Any
+    if timeout <= _SHORTEST_WAIT:
+        answer = client.lpop(queue)
+    else:
+        popped: Any = client.blpop([queue], timeout=timeout)
+        answer = None if popped is None else popped[1]
+    return None if answer is None else bytes(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -19,7 +20,6 @@ from colmena.models.methods import PythonMethod
 from colmena.models.results import WorkerInformation
 from colmena.proxy import resolve_proxies_async, store_proxy_stats
 from proxystore.proxy import Proxy, extract, get_factory
-from proxystore.store.utils import get_key
 
 from scoutbee.contracts.campaign import SIMULATE, TRAIN
 from scoutbee.contracts.errors import FailureKind, InputTaskError
@@ -72,7 +72,7 @@ def name_of(function: Callable[..., Any]) -> str:
     return str(getattr(function, '__name__', type(function).__name__))
 
 
-class TaskMethod(PythonMethod):  # type: ignore[misc]
+class TaskMethod(PythonMethod):
     """Runs a function under the name of its kind of task.
 
     The function gets plain objects: proxies among its arguments are resolved first. Arguments that come from a store
@@ -210,10 +210,8 @@ def _unsendable(kind: str, value: Any, error: Exception) -> Exception:
 
 def _keep_proxy_times(result: Result, proxies: list[Proxy[Any]]) -> None:
     for proxy in proxies:
-        try:
+        with contextlib.suppress(Exception):  # figures are not worth a result
             store_proxy_stats(proxy, result.time.proxy)
-        except Exception:  # figures are not worth a result
-            result.time.proxy.setdefault(str(get_key(proxy)), {})
 
 
 def _cpu_seconds() -> float:
@@ -225,8 +223,6 @@ def _cpu_seconds() -> float:
 def _versions() -> Mapping[str, str]:
     found = {'python': platform.python_version()}
     for package in ('scoutbee', 'colmena', 'proxystore', 'parsl', 'numpy'):
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return found

@@ -36,7 +36,7 @@ _LARGEST = 512 * 1024 * 1024 - 1024
 _KILL = 'null'
 
 
-class SecureRedisQueues(RedisQueues):  # type: ignore[misc]
+class SecureRedisQueues(RedisQueues):
     """Queues between one campaign's driver and its task server.
 
     They can be pickled for a task server's process, and then hold the password and the secret: pass them through
@@ -78,6 +78,7 @@ class SecureRedisQueues(RedisQueues):  # type: ignore[misc]
         self.patience = patience
         self.dropped = 0
         self.fetched = 0
+        self.redis_client: RedisLink | None = None
         self._seal = Seal(secret)
         self._count_lock = threading.Lock()
         used = {topic: limit for topic, limit in (thresholds or {}).items() if limit is not None}
@@ -184,8 +185,7 @@ class SecureRedisQueues(RedisQueues):  # type: ignore[misc]
     def _link(self) -> RedisLink:
         if self.redis_client is None:
             raise ConnectionError('The queues are not connected; call `connect()` first.')
-        link: RedisLink = self.redis_client
-        return link
+        return self.redis_client
 
     @property
     def _requests(self) -> str:

@@ -72,17 +72,18 @@ class EmbeddedRedis:
         self.stop()
 
     def start(self) -> None:
-        """Start the server and wait until it answers.
+        """Start the server and wait until it answers; one that was stopped or died comes back at its old address.
 
         Raises:
             EngineError: If it does not start; the message ends with its log.
         """
-        if self._process is not None:
+        if self.is_alive():
             raise EngineError('The embedded Redis server is already running; stop it before starting it again.')
+        self.stop()
         self._directory = Path(tempfile.mkdtemp(prefix='scoutbee-redis-'))  # mkdtemp makes it 0700
         try:
             for _ in range(_ATTEMPTS):  # a port that was free a moment ago may be taken by now
-                address = RedisAddress(_HOST, _free_port(), password=self._password)
+                address = self._address or RedisAddress(_HOST, _free_port(), password=self._password)
                 if self._launch(address):
                     self._address = address
                     return
@@ -96,7 +97,7 @@ class EmbeddedRedis:
         self._end_process()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory = self._address = None
+        self._directory = None
 
     def is_alive(self) -> bool:
         """Whether the server's process runs."""
@@ -142,12 +143,10 @@ class EmbeddedRedis:
         deadline = time.monotonic() + _START_SECONDS
         with contextlib.closing(address.connect(socket_timeout=1.0)) as client:
             while self._process.poll() is None and time.monotonic() < deadline:
-                try:
-                    return bool(client.ping())
-                except redis.AuthenticationError:
-                    return False  # another server took the port first
-                except redis.RedisError:
-                    time.sleep(_LOOK_SECONDS)
+                answers = _is_ours(client)
+                if answers is not None:
+                    return answers
+                time.sleep(_LOOK_SECONDS)
         return False
 
     def _end_process(self) -> None:
@@ -164,6 +163,16 @@ class EmbeddedRedis:
     def _log_tail(self) -> str:
         assert self._directory is not None
         return ' | '.join((self._directory / 'log').read_text(errors='replace').splitlines()[-5:])
+
+
+def _is_ours(client: redis.Redis) -> bool | None:
+    """Whether our server answers, or None while nobody does."""
+    try:
+        return bool(client.ping())
+    except redis.AuthenticationError:
+        return False  # another server took the port first
+    except redis.RedisError:
+        return None
 
 
 def _free_port() -> int:

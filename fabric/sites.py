@@ -40,7 +40,7 @@ class Executor(_Settings):
     kinds: tuple[Kind, ...] = Field(min_length=1, description='Kinds of task it runs.')
     workers: int | Literal['cores'] = Field(1, description='Workers on each machine, or as many as its cores allow.')
     cores_per_worker: float = Field(1, gt=0, description='Cores that one worker takes.')
-    env: dict[str, str] = Field(default_factory=dict, description="Environment variables of its workers.")
+    env: dict[str, str] = Field(default_factory=dict, description='Environment variables of its workers.')
     worker_init: str = Field('', description='Shell commands to run before its workers start (parsl only).')
     preload: tuple[str, ...] = Field((), description='Modules that its workers import as they start.')
     provider: Provider = Field(default_factory=LocalProvider, description='Who hands out its machines.')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -51,14 +51,26 @@ class GraphFeaturizer:
         Raises:
             InputTaskError: If one cannot be parsed or has no atoms; it names the first such.
         """
-        processes = self.processes or len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+        return self.featurize_with_progress(inputs, lambda done, total: None)
+
+    def featurize_with_progress(self, inputs: Sequence[Any], progress: Callable[[int, int], None]) -> MoleculeGraphs:
+        """Like ``featurize``, calling ``progress(done, total)`` every 2,000 molecules.
+
+        Raises:
+            InputTaskError: If one cannot be parsed or has no atoms; it names the first such.
+        """
         pieces = [list(inputs[i : i + _PIECE]) for i in range(0, len(inputs), _PIECE)] or [[]]
+        processes = min(self.processes or usable_cores(), len(pieces))
         if processes == 1 or len(inputs) < PARALLEL_FROM or multiprocessing.current_process().daemon:
-            return join_graphs([graphs_of(piece) for piece in pieces])
+            return _join(map(graphs_of, pieces), len(inputs), progress)
         # Not forked: the caller may hold threads (Parsl, TensorFlow), and a forked child can deadlock on their locks.
         context = multiprocessing.get_context('spawn')
         with ProcessPoolExecutor(processes, mp_context=context) as pool:
-            return join_graphs(list(pool.map(graphs_of, pieces)))
+            try:
+                return _join(pool.map(graphs_of, pieces), len(inputs), progress)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> MoleculeGraphs:
         """The inverse of ``MoleculeGraphs.arrays``, without copying.
@@ -67,6 +79,23 @@ class GraphFeaturizer:
             InputTaskError: If an array is missing, or they do not fit together.
         """
         return restore_graphs(arrays)
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _join(parts: Iterable[MoleculeGraphs], total: int, progress: Callable[[int, int], None]) -> MoleculeGraphs:
+    done: list[MoleculeGraphs] = []
+    count = 0
+    for part in parts:
+        done.append(part)
+        count += len(part)
+        progress(count, total)
+    return join_graphs(done)
 
 
 def graphs_of(smiles: Sequence[str]) -> MoleculeGraphs:
@@ -108,7 +137,8 @@ def _parse(text: str) -> Any:
         raise InputTaskError(f'Expected a molecule as SMILES that RDKit can parse, got {text!r}; take it out.')
     if not 0 < mol.GetNumAtoms() <= MAX_ATOMS:
         raise InputTaskError(
-            f'Expected a molecule of 1 to {MAX_ATOMS} heavy atoms, got {mol.GetNumAtoms()} in {text[:80]!r}; take it out.'
+            f'Expected a molecule of 1 to {MAX_ATOMS} heavy atoms, got {mol.GetNumAtoms()} in '
+            f'{text[:80]!r}; take it out.'
         )
     return mol
 

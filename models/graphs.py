@@ -83,7 +83,9 @@ class MoleculeGraphs:
         for name, dtype in _ARRAYS.items():
             array = getattr(self, name)
             if array.dtype != dtype or array.ndim != 1:
-                raise InputTaskError(f'Expected {name} of graphs as one row of {dtype}, got {array.ndim} of {array.dtype}.')
+                raise InputTaskError(
+                    f'Expected {name} of graphs as one row of {dtype}, got {array.ndim} of {array.dtype}.'
+                )
         sizes = (self.atom_offsets.shape, len(self.atoms), len(self.bonds), len(self.bonds), len(self.bonds))
         if len(self.atom_offsets) == 0 or len(self.bond_offsets) == 0:
             raise InputTaskError('Expected offsets of graphs with at least their beginning, got none.')
@@ -146,7 +148,9 @@ def restore_graphs(arrays: Mapping[str, NDArray[Any]]) -> MoleculeGraphs:
     """
     missing = sorted(set(_ARRAYS) - set(arrays))
     if missing:
-        raise InputTaskError(f'Expected the arrays {", ".join(_ARRAYS)} to make graphs of, {", ".join(missing)} missing.')
+        raise InputTaskError(
+            f'Expected the arrays {", ".join(_ARRAYS)} to make graphs of, {", ".join(missing)} missing.'
+        )
     # A plain view of a memory map slices and pickles faster than numpy.memmap does, and shares its memory.
     return MoleculeGraphs(**{name: np.asarray(arrays[name]) for name in _ARRAYS})
 
@@ -155,7 +159,9 @@ def join_graphs(parts: list[MoleculeGraphs]) -> MoleculeGraphs:
     """All molecules of all parts, in order; ``parts`` must not be empty."""
     if len(parts) == 1:
         return parts[0]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ('atoms', 'bonds', 'begins', 'ends')}
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in ('atoms', 'bonds', 'begins', 'ends')
+    }
     for name in ('atom_offsets', 'bond_offsets'):
         counts = np.concatenate([np.diff(getattr(part, name)) for part in parts])
         joined[name] = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])

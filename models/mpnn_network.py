@@ -1,66 +1,91 @@
-"""The message-passing network. Importing this module imports Keras; nothing else of Scoutbee does so before it must."""
+"""The message-passing network in Keras operations, which every backend has. Importing this module imports Keras."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
-from .graphs import ATOM_COLUMNS, BOND_COLUMNS
-from .keras_backend import keras
-from .mpnn_batches import table_rows
+from .keras_backend import compiles_shapes, keras
+from .mpnn_weights import HEADS, weight_shapes
 
 ops = keras.ops
 
-VAR = {}
 
 class MessagePassing(keras.Model):  # type: ignore[misc]
-    def __init__(self, width: int, steps: int, dropout: float, readout: str = 'attention', update='gine', norm=True) -> None:
-        super().__init__()
-        self.width, self.steps, self.rate, self.readout, self.update, self.norm = width, steps, dropout, readout, update, norm
-        emb = keras.initializers.RandomNormal(stddev=0.4)
-        self.atom_table = self.add_weight(shape=(table_rows(ATOM_COLUMNS), width), initializer=emb, name='atom_table')
-        self.bond_table = self.add_weight(shape=(steps, table_rows(BOND_COLUMNS), width), initializer=emb, name='bond_table')
-        D = keras.layers.Dense
-        self.inner = [D(width*2 if update=='gine2' else width, activation='silu') for _ in range(steps)]
-        self.outer = [D(width) for _ in range(steps)]
-        self.norms = [keras.layers.LayerNormalization() for _ in range(steps)] if norm else None
-        self.gru = keras.layers.GRUCell(width) if update == 'gru' else None
-        self.drop = keras.layers.Dropout(dropout)
-        self.score = D(4)
-        self.val = D(width)
-        self.hidden = D(width, activation='silu')
-        self.out = D(1, kernel_initializer='zeros')
-        self.local = D(1, kernel_initializer='zeros')
-        
-    def call(self, b, training=False):
-        n_atoms = ops.shape(b['atoms'])[0]
-        n_mol = ops.shape(b['sizes'])[0]
-        h = ops.take(ops.sum(ops.take(self.atom_table, b['atom_codes'], axis=0), 1), b['atoms'], axis=0)
-        for i in range(self.steps):
-            x = self.norms[i](h) if self.norms else h
-            e = ops.take(ops.sum(ops.take(self.bond_table[i], b['bond_codes'], axis=0), 1), b['bonds'], axis=0)
-            m = ops.silu(ops.take(x, b['sources'], axis=0) + e) if self.update!='mul' else ops.take(x, b['sources'], axis=0) * e
-            m = ops.segment_sum(m, b['targets'], n_atoms)
-            if self.gru:
-                h, _ = self.gru(self.outer[i](m), [h])
-            else:
-                h = h + self.drop(self.outer[i](self.inner[i](ops.concatenate([x, m], -1))), training=training)
-        mol = b['molecules']
-        def mean(v): return ops.segment_sum(v, mol, n_mol) / b['sizes'][:, None]
-        if self.readout == 'mean':
-            g = mean(h)
-        elif self.readout == 'sum':
-            g = ops.segment_sum(h, mol, n_mol) / 20.
-        elif self.readout in ('attention','att+mean'):
-            s = self.score(h)
-            s = ops.exp(ops.clip(s, -15, 15))
-            s = s / ops.take(ops.segment_sum(s, mol, n_mol), mol, axis=0)
-            v = ops.reshape(self.val(h), (-1, 4, self.width // 4)) * s[:, :, None]
-            g = ops.segment_sum(ops.reshape(v, (-1, self.width)), mol, n_mol)
-            if self.readout == 'att+mean':
-                g = ops.concatenate([g, mean(h)], -1)
-        elif self.readout == 'mean+max':
-            g = ops.concatenate([ops.segment_max(h, mol, n_mol), mean(h)], -1)
-        elif self.readout == 'mean+max+sum':
-            g = ops.concatenate([ops.segment_max(h, mol, n_mol), mean(h), ops.segment_sum(h, mol, n_mol)/20.], -1)
-        g = self.drop(g, training=training)
-        return self.out(self.hidden(g))
+    """Graphs in, one scaled number a molecule out.
+
+    An atom starts as the sum of what its properties stand for. In each step it gets, over each of its bonds, the
+    rectified sum of its neighbour and the bond (GINE, Hu et al., ICLR 2020, "Strategies for pre-training graph neural
+    networks"), and adds to itself what two dense layers make of that. Attention then weighs the atoms of a molecule
+    against each other: an ionization potential is a property of the place the electron leaves, not a sum over atoms.
+    """
+
+    def __init__(self, width: int, steps: int, dropout: float) -> None:
+        """Make the variables; their values are set by whoever trains or loads it.
+
+        Args:
+            width: Numbers that describe an atom; a multiple of ``HEADS``.
+            steps: Rounds of messages.
+            dropout: Share of numbers dropped while training.
+        """
+        super().__init__(name='message_passing')
+        self.steps = steps
+        self.rate = dropout
+        self.shapes = weight_shapes(width, steps)
+        # All weights are one variable: an optimizer's step is then ten operations and not ten for each of them,
+        # which on small batches takes longer than the mathematics.
+        self.flat = self.add_weight(
+            shape=(sum(map(math.prod, self.shapes.values())),), initializer='zeros', name='flat'
+        )
+        self.seeds = keras.random.SeedGenerator(0)
+        self.built = True
+
+    def call(self, batch: dict[str, Any], training: bool = False) -> Any:
+        """Scaled predictions, shape (m, 1), for a batch of ``mpnn_batches``."""
+        weights = self._unflatten()
+        atoms = ops.take(embed(weights['atom_table'], batch['atom_codes']), batch['atoms'], axis=0)
+        for step in range(self.steps):
+            bonds = ops.take(embed(weights[f'bond_table_{step}'], batch['bond_codes']), batch['bonds'], axis=0)
+            messages = ops.relu(ops.take(atoms, batch['sources'], axis=0) + bonds)
+            received = segment_sum(messages, batch['targets'], ops.shape(batch['atoms'])[0])
+            inner = ops.silu(dense(weights, 'inner', atoms + received, f'_{step}'))
+            atoms = atoms + self._drop(dense(weights, 'outer', inner, f'_{step}'), training)
+        molecules = self._drop(read_out(weights, atoms, batch), training)
+        return dense(weights, 'output', ops.silu(dense(weights, 'hidden', molecules)))
+
+    def _unflatten(self) -> dict[str, Any]:
+        ends = list(itertools.accumulate(map(math.prod, self.shapes.values())))
+        parts = ops.split(self.flat, ends[:-1])
+        return {name: ops.reshape(part, shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+    def _drop(self, x: Any, training: bool) -> Any:
+        return keras.random.dropout(x, self.rate, seed=self.seeds) if training and self.rate else x
+
+
+def read_out(weights: dict[str, Any], atoms: Any, batch: dict[str, Any]) -> Any:
+    """Molecules, shape (m, width), as the attention's weighted means of their atoms, shape (a, width)."""
+    owners, count, width = batch['molecules'], ops.shape(batch['sizes'])[0], atoms.shape[1]
+    # Bounded, so that no softmax over a molecule can overflow and none needs its maximum.
+    scores = ops.exp(10.0 * ops.tanh(dense(weights, 'score', atoms) / 10.0))
+    values = ops.reshape(dense(weights, 'value', atoms), (-1, HEADS, width // HEADS))
+    weighted = ops.reshape(values * ops.expand_dims(scores, 2), (-1, width))
+    totals = ops.repeat(segment_sum(scores, owners, count), width // HEADS, axis=1)
+    return segment_sum(weighted, owners, count) / totals
+
+
+def embed(table: Any, codes: Any) -> Any:
+    """Sums of a table's rows, shape (codes, width), for codes of several columns, shape (codes, columns)."""
+    return ops.sum(ops.take(table, codes, axis=0), axis=1)
+
+
+def dense(weights: dict[str, Any], name: str, x: Any, suffix: str = '') -> Any:
+    """A dense layer without activation."""
+    return ops.matmul(x, weights[f'{name}_kernel{suffix}']) + weights[f'{name}_bias{suffix}']
+
+
+def segment_sum(data: Any, owners: Any, count: Any) -> Any:
+    """Sums of the rows of each owner, shape (count, …); ``owners`` rise, and each of ``count`` has a row."""
+    # TensorFlow's sum over rising owners is three times faster than the other, and takes no count; JAX wants one that
+    # it knows when it compiles.
+    return ops.segment_sum(data, owners, num_segments=count if compiles_shapes() else None, sorted=True)

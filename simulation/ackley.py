@@ -50,7 +50,8 @@ def ackley(point: Sequence[float]) -> float:
     coordinates = _checked(point)
     dimension = len(coordinates)
     distance = math.hypot(*coordinates) / math.sqrt(dimension)
-    waves = math.fsum(math.cos(_FREQUENCY * x) for x in coordinates) / dimension
+    # The cosine has period 1, and the remainder is exact, also where the product would overflow.
+    waves = math.fsum(math.cos(_FREQUENCY * math.fmod(x, 1.0)) for x in coordinates) / dimension
     return _HEIGHT * (1 - math.exp(-_DECAY * distance)) + math.e - math.exp(waves)
 
 

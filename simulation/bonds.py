@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 BOND_FACTOR = 1.3
 """Atoms closer than this times the sum of their covalent radii count as bonded.
 
-On 250 MMFF94 geometries of MOSES molecules this reproduces the SMILES graph in 249; 1.2 and 1.25 do as well."""
+Among the 1,000 molecules of ``data/moses-ip-gfn2.csv`` in their MMFF94 geometries this finds the bonds of the SMILES in
+998; 1.4 in 882. 1.25 finds 999, but takes the relaxed hydrogen molecule for two atoms."""
 
 
 def bonds_of(numbers: NDArray[np.int64], coordinates: NDArray[np.float64]) -> frozenset[tuple[int, int]]:

@@ -25,8 +25,9 @@ from .errors import RelaxationError, ScfError
 FORCE_TOLERANCE = 0.05
 """Largest force on any atom of a relaxed geometry, in eV per angstrom."""
 
-_DAMPED = {'mixer_damping': 0.1, 'max_iterations': 1000}
-"""Settings that converge what the default ones (0.4, 250) do not, more slowly; the energy reached is the same."""
+SCF_SETTINGS: tuple[Mapping[str, float], ...] = ({}, {'mixer_damping': 0.1, 'max_iterations': 1000})
+"""Settings of the self-consistent field, tried in turn: tblite's own (0.4, 250), then slower ones that converge what
+those do not. They lead to the same energy."""
 
 T = TypeVar('T')
 
@@ -123,7 +124,7 @@ def single_point(geometry: Geometry, level: Level) -> SinglePoint:
             calculator.set(name.replace('max_iterations', 'max-iter').replace('_', '-'), value)
         result = calculator.singlepoint()
         energy = _finite(float(result['energy']), geometry, level)
-        return SinglePoint(energy, _gap_ev(result), damped=bool(settings))
+        return SinglePoint(energy, _gap_ev(result), _is_damped(settings))
 
     return _converged(compute, geometry, level)
 
@@ -159,23 +160,26 @@ def relax(geometry: Geometry, level: Level, max_steps: int) -> Relaxation:
             )
         energy = _finite(atoms.get_potential_energy() / Hartree, geometry, level)
         moved = geometry.moved(np.array(atoms.get_positions(), dtype=np.float64))
-        return Relaxation(moved, energy, first, int(optimizer.nsteps), max_force, damped=bool(settings))
+        return Relaxation(moved, energy, first, int(optimizer.nsteps), max_force, _is_damped(settings))
 
     return _converged(compute, geometry, level)
 
 
 def _converged(compute: Callable[[Mapping[str, float]], T], geometry: Geometry, level: Level) -> T:
-    """What ``compute`` returns with default settings or else with more damping; raises ``ScfError`` otherwise."""
-    try:
-        return compute({})
-    except _PROGRAM_ERRORS:
-        pass
-    try:
-        return compute(_DAMPED)
-    except _PROGRAM_ERRORS as error:
-        raise ScfError(
-            geometry.smiles, f'{level.method} at charge {level.charge:+d}, also with damping: {error}'
-        ) from error
+    """What ``compute`` returns with the first of ``SCF_SETTINGS`` that converges; ``ScfError`` if none does."""
+    reason: Exception | None = None
+    for settings in SCF_SETTINGS:
+        try:
+            return compute(settings)
+        except _PROGRAM_ERRORS as error:  # noqa: PERF203 - at most two turns
+            reason = error
+    raise ScfError(
+        geometry.smiles, f'{level.method} at charge {level.charge:+d}, also with damping: {reason}'
+    ) from reason
+
+
+def _is_damped(settings: Mapping[str, float]) -> bool:
+    return settings is not SCF_SETTINGS[0]
 
 
 def _finite(energy: float, geometry: Geometry, level: Level) -> float:

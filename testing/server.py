@@ -9,11 +9,10 @@ from typing import Any
 
 from colmena.exceptions import KillSignalException, TimeoutException
 from colmena.models import Result
-from colmena.models.methods import PythonMethod
 from colmena.queue.base import ColmenaQueues
 
-from scoutbee.contracts.calling import TaskFunction
-from scoutbee.contracts.errors import TaskError
+from scoutbee.fabric.failures import kind_of, mark_failed
+from scoutbee.fabric.methods import TaskMethod, task_functions
 
 Interference = Callable[[Result], Any]
 """Sees every request before it runs.
@@ -34,7 +33,7 @@ class ThreadTaskServer:
     ) -> None:
         """Args: queues and functions to serve, number of threads, and what goes wrong."""
         self._queues = queues
-        self._methods = {kind: PythonMethod(TaskFunction(kind, f), name=kind) for kind, f in tasks.items()}
+        self._methods = {kind: TaskMethod(kind, function) for kind, function in task_functions(tasks).items()}
         self._interfere = interfere
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix='worker')
         self._thread = threading.Thread(target=self._serve, name='task-server', daemon=True)
@@ -64,8 +63,5 @@ class ThreadTaskServer:
                 return
             task = self._methods[str(task.method)](task)
         except Exception as error:
-            kind = error.kind.value if isinstance(error, TaskError) else 'random'
-            told = {'kind': kind, 'error': type(error).__name__, 'message': str(error)}
-            task.success, task.value = False, None
-            task.task_info = {**(task.task_info or {}), 'failure': told}
+            mark_failed(task, error, kind_of(error))
         self._queues.send_result(task)

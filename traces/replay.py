@@ -3,7 +3,7 @@
 What the ledger must hold for that, written before anyone acts on it:
 
 * ``submitted`` and ``resubmitted`` events, the second after a loss, both with the facts ``key``, ``row``, ``args``,
-  ``choice`` (fields of :class:`~scoutbee.contracts.candidates.Choice`), ``attempt`` and ``task_id``;
+  ``choice`` (fields of :class:`~scoutbee.contracts.candidates.Choice`), ``attempt`` and, where known, ``task_id``;
 * a ``training_started`` event for each training round, with ``generation``, ``observations`` and ``members``;
 * a ``resumed`` event each time the campaign is taken up again;
 * the records of simulations, trainings and rankings.
@@ -37,6 +37,7 @@ RESUMED = 'resumed'
 REPLAYED: tuple[type[Record], ...] = (EventRecord, SimulationRecord, TrainingRecord, SelectionRecord)
 """The kinds of record that matter here; inference records can be many, and change nothing."""
 
+_LOSSES = frozenset({FailureKind.LOST.value, FailureKind.KILLED.value})
 _CHOICE_FIELDS = tuple(f.name for f in fields(Choice))
 
 
@@ -47,7 +48,7 @@ class Unfinished:
     Attributes:
         candidate: The candidate.
         attempt: Newest attempt that was sent, from 1.
-        task_id: Task of that attempt.
+        task_id: Task of that attempt, where its submission says so.
         in_flight: Whether that attempt had not come back; False where its failure called for a retry not sent yet.
         failures: Attempts that came back failed, losses left out.
         losses: Attempts that were lost: resubmissions, and failures of kind ``lost`` that none has followed yet.
@@ -270,12 +271,12 @@ class _Ledger:
         if work is None:
             work = _Work(_candidate(record.key, record.row, record.args, record.choice), record.attempt, record.task_id)
             self.work[record.key] = work
-        if record.failure is not None and record.failure.kind == FailureKind.LOST.value:
+        if record.failure is not None and record.failure.kind in _LOSSES:
             work.losses += 1
             work.loss_counted = True  # The resubmission that follows is for this same loss.
         else:
             work.failures += 1
-        if work.task_id is None or work.task_id == record.task_id:
+        if record.attempt >= work.attempt:
             work.in_flight = False
 
     def _trained(self, record: TrainingRecord) -> None:

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
+from colmena.exceptions import KillSignalException, TimeoutException
 from colmena.models import Result
 from colmena.task_server.base import FutureBasedTaskServer
 
@@ -16,8 +17,11 @@ from ..failures import EngineLostError, engine_kind_of, mark_failed
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS = 1.0
+"""How often a waiting task server looks whether its engine is well."""
 
-class ReportingServer(FutureBasedTaskServer):  # type: ignore[misc]
+
+class ReportingServer(FutureBasedTaskServer):
     """A mixin for Colmena's task servers: every task it takes is answered, and a failed one says why.
 
     A task whose worker dies, that the engine refuses, or that runs when the engine breaks down comes back as a failed
@@ -34,15 +38,37 @@ class ReportingServer(FutureBasedTaskServer):  # type: ignore[misc]
         with self._flying_lock:
             self._flying[task.task_id] = task
         try:
+            if task.method not in self.method_names:
+                known = ', '.join(sorted(self.method_names))
+                raise InputTaskError(f'There is no method {task.method!r}; expected one of {known}.')
             super().process_queue(topic, task)
         except Exception as error:
             logger.exception('Task %s could not be handed to the engine', task.task_id)
             self._answer_failed(task, error, engine_kind_of(error))
 
+    def trouble(self) -> str | None:
+        """Why the engine cannot go on, or None while it can. Asked about once a second."""
+        return None
+
     def listen_and_launch(self) -> None:
-        """Take tasks until told to stop. One of an unknown kind is answered, as others are."""
-        super().listen_and_launch()
-        logger.info('Stopping with %d tasks unfinished', len(self._flying))
+        """Take tasks until told to stop.
+
+        Raises:
+            EngineLostError: If the engine broke down; every task that was out has then been answered as lost.
+        """
+        while True:
+            reason = self.trouble()
+            if reason is not None:
+                logger.error('%s %d tasks were out.', reason, self.fail_flying(reason))
+                raise EngineLostError(reason)
+            try:
+                topic, task = self.queues.get_task(LOOK_SECONDS)
+            except TimeoutException:
+                continue
+            except KillSignalException:
+                logger.info('Told to stop with %d tasks unfinished', len(self._flying))
+                return
+            self.process_queue(topic, task)
 
     def perform_callback(self, future: Future[Result], result: Result, topic: str) -> None:
         """Send back what became of a task. Runs in the engine's threads."""
@@ -79,8 +105,3 @@ class ReportingServer(FutureBasedTaskServer):  # type: ignore[misc]
             self.queues.send_result(result)
         except Exception:
             logger.exception('The result of task %s could not be sent', result.task_id)
-
-
-def unknown_method(name: str, known: list[str]) -> InputTaskError:
-    """The error of a task of a kind that nobody serves."""
-    return InputTaskError(f'There is no method {name!r}; expected one of {", ".join(sorted(known))}.')

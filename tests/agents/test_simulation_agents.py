@@ -113,10 +113,10 @@ def test_a_goal_completes_the_campaign_early(make_context, answer):
 
 
 @pytest.mark.parametrize(
-    ('kind', 'retries'), [('input', 0), ('convergence', 0), ('random', 2), ('resource', 2), ('lost', 1)]
+    ('kind', 'retries'), [('input', 0), ('convergence', 0), ('random', 2), ('resource', 2), ('killed', 1), ('lost', 3)]
 )
 def test_what_helps_against_a_failure_decides_how_often_it_is_tried(make_context, answer, kind, retries):
-    context = make_context(simulation_retries=2, worker_kills=2)
+    context = make_context(simulation_retries=2, worker_kills=2, losses=4)
     launcher, receiver = ready(context, 1)
     for _ in range(retries + 1):
         launcher.step()
@@ -127,11 +127,11 @@ def test_what_helps_against_a_failure_decides_how_often_it_is_tried(make_context
     assert context.board.buffer.is_spent
     assert free(context) == 2
     assert [r.outcome for r in results(context)] == ['retried'] * retries + [
-        'quarantined' if kind == 'lost' else 'failed'
+        'quarantined' if kind in ('killed', 'lost') else 'failed'
     ]
     counts = context.board.counts
-    assert (counts.failed, counts.quarantined) == ((0, 1) if kind == 'lost' else (1, 0))
-    assert counts.resubmitted == (1 if kind == 'lost' else 0)
+    assert (counts.failed, counts.quarantined) == ((0, 1) if kind in ('killed', 'lost') else (1, 0))
+    assert counts.resubmitted == (retries if kind in ('killed', 'lost') else 0)
     assert len(events(context, 'resubmitted')) == counts.resubmitted
 
 

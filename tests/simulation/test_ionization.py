@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from scoutbee import data
@@ -74,12 +75,28 @@ def test_a_relaxation_out_of_steps_is_an_error():
 
 
 def test_a_field_that_does_not_converge_is_an_error(monkeypatch):
-    monkeypatch.setattr(xtb, '_DAMPED', {'max_iterations': 1})
-    molecule = xtb.Geometry('OO', *_atoms_too_close())
-    with pytest.raises(errors.ScfError):
-        xtb.relax(molecule, xtb.Level('GFN2-xTB', 0, 1), 10)
-    with pytest.raises(errors.ScfError):
-        xtb.single_point(molecule, xtb.Level('GFN2-xTB', 0, 1))
+    monkeypatch.setattr(xtb, 'SCF_SETTINGS', ({'max_iterations': 2}, {'max_iterations': 3}))
+    with pytest.raises(errors.ScfError) as caught:
+        ionization_potential('CCO')
+    assert 'not converged in 3 cycles' in caught.value.cause
+
+
+def test_damping_rescues_a_field_and_gives_the_same_number(monkeypatch):
+    expected = ionization_potential('CCO')
+    monkeypatch.setattr(xtb, 'SCF_SETTINGS', ({'max_iterations': 2}, xtb.SCF_SETTINGS[1]))
+    record = ionization_potential('CCO')
+    assert record['ip_ev'] == pytest.approx(expected['ip_ev'], abs=1e-4)
+    assert record['neutral']['scf_damped']
+    assert record['cation']['scf_damped']
+    assert not expected['neutral']['scf_damped']
+
+
+@pytest.mark.parametrize('place', [[0.0, 0.0, 0.0], [float('nan'), 0.0, 0.0]])
+def test_an_impossible_geometry_is_an_error(place):
+    geometry = xtb.Geometry('HF', np.array([1, 9]), np.array([[0.0, 0.0, 0.0], place]))
+    for compute in (xtb.single_point, lambda *given: xtb.relax(*given, 10)):
+        with pytest.raises(errors.ScfError):
+            compute(geometry, xtb.Level('GFN2-xTB', 0, 1))
 
 
 def test_a_singlet_that_is_not_the_ground_state_is_refused():
@@ -128,9 +145,3 @@ def test_reference_values_are_reproduced(smiles):
     assert record['ip_vertical_ev'] == pytest.approx(float(expected['ip_vertical_ev']), abs=0.02)
     assert len(record['symbols']) == int(expected['n_atoms'])
     assert not record['bonds_changed']
-
-
-def _atoms_too_close():
-    import numpy as np
-
-    return np.array([8, 8]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1e-4]])

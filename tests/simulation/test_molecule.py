@@ -86,10 +86,17 @@ def test_the_record_says_which_force_field_was_used(smiles, forcefield):
 
 
 def test_a_molecule_that_has_no_geometry_is_refused():
-    # A stereo centre that a bridge makes impossible.
+    # Bicyclo[1.1.1]pentane with one bridgehead turned inside out.
     with pytest.raises(errors.EmbeddingError) as caught:
-        build_molecule('C[C@@]12CC[C@]1(C)CC2')
+        build_molecule('F[C@]12C[C@@](Cl)(C1)C2')
     assert 'attempts' in caught.value.cause
+
+
+def test_embedding_is_tried_again():
+    embedding = build_molecule('C[C@]1(F)C2C[C@]1(Cl)C2').embedding
+    assert embedding.attempts > 1
+    assert embedding.random_coordinates
+    assert embedding.seed == 1 + embedding.attempts - 1
 
 
 def test_broken_and_formed_bonds_are_told():

@@ -1,0 +1,78 @@
+"""From settings to a campaign: the one place that knows which setting means what to which campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from scoutbee.campaigns.options import AckleyLearning, AckleyOptions, LearningOptions, MoleculesOptions
+from scoutbee.campaigns.registry import make_campaign
+from scoutbee.contracts.campaign import Campaign
+from scoutbee.contracts.errors import ConfigurationError
+
+from .settings import Settings
+
+Report = Callable[[str], None]
+
+
+def build_campaign(settings: Settings, cache_dir: Path, report: Report) -> Campaign:
+    """Read what the campaign needs and make it ready.
+
+    Args:
+        settings: The settings of the run.
+        cache_dir: Where features of search spaces are kept from run to run.
+        report: Told, in sentences, what came of reading and what takes long.
+
+    Raises:
+        ConfigurationError: If a setting or a file cannot be used.
+    """
+    return make_campaign(settings.campaign, _OPTIONS[settings.campaign](settings), cache_dir, report)
+
+
+def _molecules(settings: Settings) -> MoleculesOptions:
+    space = settings.file('search_space')
+    if space is None:
+        raise ConfigurationError(
+            '--search-space (search_space in YAML): expected a file of molecules (.smi or .csv), got nothing.'
+        )
+    return MoleculesOptions(
+        search_space=space,
+        training_set=settings.file('training_set'),
+        qc_specification=settings.qc_specification,
+        threshold=settings.molecules.threshold_ev,
+        models=settings.mpnn_model_path,
+        learning=LearningOptions(**_learning(settings)),
+    )
+
+
+def _ackley(settings: Settings) -> AckleyOptions:
+    section = settings.ackley
+    return AckleyOptions(
+        points=section.points,
+        dimensions=section.dimension,
+        bound=section.bound,
+        delay_log_mean=section.delay_log_mean,
+        delay_log_std=section.delay_log_std,
+        delay_scale=section.delay_scale,
+        learning=AckleyLearning(**_learning(settings)),
+    )
+
+
+_OPTIONS: Mapping[str, Callable[[Settings], BaseModel]] = {'molecules': _molecules, 'ackley': _ackley}
+
+
+def _learning(settings: Settings) -> dict[str, Any]:
+    """How to learn and choose; the same settings for every campaign over a fixed search space."""
+    trained = {'learning_rate': settings.learning_rate, 'num_epochs': settings.num_epochs}
+    return {
+        'surrogate': settings.surrogate,
+        'surrogate_settings': {**(trained if settings.surrogate == 'mpnn' else {}), **settings.model},
+        'model_count': settings.model_count,
+        'acquisition': settings.acquisition,
+        'beta': settings.beta,
+        'candidates_per_task': settings.molecules_per_ml_task,
+        'seed': settings.seed,
+    }

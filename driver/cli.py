@@ -1,0 +1,86 @@
+"""From a command line to an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from scoutbee.contracts.errors import ConfigurationError
+
+from .exit_status import BAD_INPUT, COMPLETED, ENDED_EARLY, INTERRUPTED
+from .settings import Settings
+from .settings_checks import check_settings
+from .settings_layers import load_settings, title
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run what the command line asks for.
+
+    Args:
+        argv: Arguments without the program's name.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        settings = load_settings(argv)
+        check_settings(settings)
+        return _run(settings)
+    except SystemExit as end:  # argparse ends so after --help
+        return end.code if isinstance(end.code, int) else BAD_INPUT
+    except ConfigurationError as error:
+        _complain(str(error))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output is gone; Python would complain once more when it flushes it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ENDED_EARLY
+
+
+def _run(settings: Settings) -> int:
+    _check_site(settings)
+    if settings.dry_run:
+        from .dry_run import describe
+
+        print(describe(settings))
+        return COMPLETED
+    _check_installation()
+    from .assembly import run_campaign
+
+    return run_campaign(settings)
+
+
+def _check_site(settings: Settings) -> None:
+    from scoutbee.contracts.campaign import KINDS
+    from scoutbee.fabric.sites import load_site
+
+    try:
+        site = load_site(settings.site)
+    except ConfigurationError as error:
+        raise ConfigurationError(f'{title("site")}: {error}') from error
+    settings.policy_for({kind: site.workers(kind) for kind in KINDS})
+
+
+def _check_installation() -> None:
+    """See that what Scoutbee needs is installed, before a worker finds out minutes into the run."""
+    from .provenance import missing_requirements
+
+    missing = missing_requirements()
+    if missing:
+        raise ConfigurationError(
+            f'Not installed for {sys.executable}: {", ".join(missing)}. Use ./run_local.sh, which sets everything up, '
+            'or run `pip install -c constraints.txt -e .` in the folder of run.py.'
+        )
+
+
+def _complain(message: str) -> None:
+    lines = message.splitlines() or ['unknown error']
+    if len(lines) == 1:
+        print(f'run.py: {lines[0]}', file=sys.stderr)
+        return
+    print(f'run.py: nothing was started, because of {len(lines)} things:', file=sys.stderr)
+    for line in lines:
+        print(f'  {line}', file=sys.stderr)

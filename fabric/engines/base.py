@@ -1,0 +1,271 @@
+"""A task server in a process of its own, seen from the driver."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from ..errors import EngineError
+from ..processes import ignore_interrupts, kill_session, on_parent_death
+from ..queues import SecureRedisQueues
+from ..sites import Site
+
+logger = logging.getLogger(__name__)
+
+LOG_NAME = 'server.log'
+_START_SECONDS = 60.0
+_READY = 'ready'
+_ORPHAN_SECONDS = 10.0
+
+EXIT_LOST = 3
+"""Exit status of a task server whose engine or Redis server broke down."""
+
+
+@dataclass(frozen=True)
+class ServerPlan:
+    """All that a task server's process needs to know.
+
+    Attributes:
+        site: Where tasks run.
+        methods: The functions to serve, by kind.
+        queues: Where tasks come from and results go.
+        directory: Where the engine may write; it exists.
+        preload: Modules that workers import as they start, by kind, beside those of the site.
+    """
+
+    site: Site
+    methods: Mapping[str, Callable[..., Any]]
+    queues: SecureRedisQueues
+    directory: Path
+    preload: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def modules(self, executor: str) -> tuple[str, ...]:
+        """Modules that the workers of an executor import as they start."""
+        settings = self.site.executors[executor]
+        asked = [module for kind in settings.kinds for module in self.preload.get(kind, ())]
+        return tuple(dict.fromkeys((*settings.preload, *asked)))
+
+
+ServerFactory = Callable[[ServerPlan], Any]
+"""Makes a Colmena task server from a plan; module-level, called in the server's process."""
+
+
+class Engine:
+    """Runs a task server in a process of its own and everything that belongs to it.
+
+    The process is spawned, so the driver may have threads. It leads a session, so a Ctrl-C in the terminal does not
+    reach it and nothing it starts can be overlooked when it ends. It ends when the driver does, however that ends.
+
+    Example:
+        >>> with make_engine(site, 'local', methods, queues, run_dir) as engine:
+        ...     queues.send_inputs(1, method='simulate', topic='simulate')
+    """
+
+    def __init__(self, factory: ServerFactory, plan: ServerPlan) -> None:
+        """Args: factory: Makes the task server. plan: What it needs to know."""
+        self._factory = factory
+        self._plan = plan
+        self._process: SpawnProcess | None = None
+        self._news: Connection | None = None
+
+    def __enter__(self) -> Engine:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the task server, which is also the id of the session of all that belongs to it."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit status of the task server, or None while it runs or if it was never started."""
+        return self._process.exitcode if self._process is not None else None
+
+    @property
+    def log_file(self) -> Path:
+        """File with what the task server, its engine and its local workers say."""
+        return self._plan.directory / LOG_NAME
+
+    def start(self) -> None:
+        """Start the task server, or start it anew after it died; returns at once.
+
+        Tasks may be sent before it is ready: they wait in the queue.
+
+        Raises:
+            EngineError: If it is running.
+        """
+        if self.alive():
+            raise EngineError('The task server is already running; stop it before starting it again.')
+        self.stop()  # what an earlier one left behind
+        news, pipe = multiprocessing.get_context('spawn').Pipe(duplex=False)
+        process = SpawnProcess(target=_serve, args=(self._factory, self._plan, pipe), name='scoutbee-task-server')
+        # Python waits for child processes before it exits; this ends ours before that.
+        atexit.register(self.stop)
+        process.start()
+        pipe.close()
+        self._process, self._news = process, news
+        logger.info('Started the %s task server, process %s', self._plan.site.engine, process.pid)
+
+    def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
+        """Wait until the task server takes tasks.
+
+        Args:
+            seconds: How long to wait at most.
+
+        Raises:
+            EngineError: If it could not start, with the reason and the end of its log.
+        """
+        if self._process is None:
+            raise EngineError('The task server was not started; call `start()` first.')
+        if self._news is None:
+            return
+        try:
+            came = self._news.poll(seconds)
+            text = self._news.recv() if came else f'it was not ready within {seconds:g} s'
+        except (EOFError, OSError):
+            text = 'its process died'
+        if text != _READY:
+            tail = self.log_tail()
+            self.stop(0)
+            raise EngineError(f'The task server could not be started: {text}. Its log ({self.log_file}) ends:\n{tail}')
+        self._news.close()
+        self._news = None
+
+    def alive(self) -> bool:
+        """Whether the task server's process runs."""
+        return self._process is not None and self._process.is_alive()
+
+    def stop(self, grace_seconds: float = 10.0) -> None:
+        """Stop the task server and everything that belongs to it; harmless if it does not run.
+
+        Running tasks are not waited for: the driver does that, if it wants to, before it calls this.
+
+        Args:
+            grace_seconds: How long the server may take to end its engine in order, before all of it is killed.
+        """
+        process, self._process = self._process, None
+        news, self._news = self._news, None
+        atexit.unregister(self.stop)
+        if news is not None:
+            news.close()
+        if process is None or process.pid is None:
+            return
+        if process.is_alive():
+            process.terminate()
+            process.join(grace_seconds)
+        if process.is_alive():
+            process.kill()
+        process.join()
+        left = kill_session(process.pid)
+        if left:
+            logger.info('Killed %d processes that the task server left', left)
+        process.close()
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of the task server's log; empty if there is none."""
+        try:
+            return '\n'.join(self.log_file.read_text(errors='replace').splitlines()[-lines:])
+        except FileNotFoundError:
+            return ''
+
+
+class _Told(BaseException):
+    """The driver told the task server to stop."""
+
+
+def _serve(factory: ServerFactory, plan: ServerPlan, news: Connection) -> None:
+    """What the task server's process does."""
+    os.setsid()
+    on_parent_death(_die)
+    ignore_interrupts()
+    signal.signal(signal.SIGTERM, _on_terminate)
+    _write_output_to(plan.directory / LOG_NAME)
+    status = 1
+    try:
+        status = _run(factory, plan, news)
+    except _Told:
+        status = 0
+    except BaseException:
+        logger.exception('The task server failed')
+    finally:
+        # Whatever is left is not worth waiting for, and threads of the engine must not keep the process alive.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        kill_session(os.getpid())
+        logging.shutdown()
+        os._exit(status)
+
+
+def _run(factory: ServerFactory, plan: ServerPlan, news: Connection) -> int:
+    server = None
+    try:
+        server = factory(plan)
+        server.queues.set_role('server')
+        server._setup()
+        _tell(news, _READY)
+        logger.info('Ready for tasks of %s', ', '.join(sorted(server.method_names)))
+        server.listen_and_launch()
+    except Exception as error:
+        logger.exception('The task server cannot go on')
+        _tell(news, f'{type(error).__name__}: {error}')  # heard only by a driver that still waits for it
+        return EXIT_LOST
+    finally:
+        if server is not None:
+            server._cleanup()
+    return 0
+
+
+def _tell(news: Connection, text: str) -> None:
+    with contextlib.suppress(OSError):
+        news.send(text)
+        news.close()
+
+
+def _die() -> None:
+    """The driver is gone: end in order, so that blocks are given back, and at any rate soon."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_ORPHAN_SECONDS)
+    kill_session(os.getpid())
+    os._exit(EXIT_LOST)
+
+
+def _on_terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Told
+
+
+def _write_output_to(file: Path) -> None:
+    """Send everything that this process and its children print, and its log, to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
+    logging.basicConfig(
+        level=logging.INFO,
+        format='%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s',
+        stream=sys.stderr,
+        force=True,
+    )
+    for talkative in ('colmena', 'parsl', 'proxystore'):  # several lines a task
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    logging.getLogger('parsl.executors.status_handling').setLevel(logging.INFO)  # blocks that come and go

@@ -1,0 +1,149 @@
+"""The surrogate ``mpnn``: a message-passing network on molecular graphs. Imports Keras only to train and predict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from scoutbee.contracts.errors import InputTaskError
+from scoutbee.contracts.learning import ModelArtifact
+
+from .graph_featurizer import GraphFeaturizer
+from .graphs import MoleculeGraphs
+from .mpnn_training import Schedule, fit, predict, split
+from .mpnn_weights import HEADS, check_weights, initial_weights, rescale_output
+from .surrogate import TrainingData
+
+NAME = 'mpnn'
+
+
+class Mpnn(BaseModel):
+    """Settings of the message-passing network; the defaults suit a few hundred to a few thousand molecules."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+    width: int = Field(64, ge=HEADS, le=1024, multiple_of=HEADS, description='Numbers that describe an atom.')
+    steps: int = Field(4, ge=1, le=16, description='Rounds of messages between bonded atoms.')
+    dropout: float = Field(0.1, ge=0, lt=1, description='Share of numbers dropped while training.')
+    learning_rate: float = Field(2e-3, gt=0, le=1, description='Highest learning rate.')
+    weight_decay: float = Field(1e-4, ge=0, lt=1, description='Decay of the weights, times the learning rate.')
+    num_epochs: int = Field(60, ge=1, description='Most passes over the training data.')
+    batch_size: int = Field(32, ge=1, description='Molecules between two steps of the optimizer.')
+    patience: int = Field(15, ge=1, description='Epochs without a better validation error after which training stops.')
+    validation_fraction: float = Field(0.1, ge=0, le=0.5, description='Share of the data held out for validation.')
+    time_limit_seconds: float | None = Field(None, gt=0, description='Training stops after this long.')
+    warm_start: bool = Field(False, description="Start from the member's last weights instead of from scratch.")
+
+    @property
+    def name(self) -> str:
+        """Name under which ``models.registry`` finds it."""
+        return NAME
+
+    @property
+    def featurizer(self) -> GraphFeaturizer:
+        """Makes graphs of SMILES."""
+        return GraphFeaturizer()
+
+    def train(
+        self,
+        data: TrainingData[MoleculeGraphs],
+        *,
+        member: int,
+        seed: int,
+        previous: ModelArtifact | None = None,
+    ) -> ModelArtifact:
+        """Train one ensemble member; see ``Surrogate.train``.
+
+        Values that are all the same are learned as that constant.
+
+        Raises:
+            InputTaskError: If ``previous`` is to be started from and cannot be.
+            ConvergenceTaskError: If training diverged.
+        """
+        from .mpnn_engine import engine
+
+        started = time.monotonic()
+        rng = np.random.default_rng([seed, member, len(data.values)])
+        rows = split(len(data.values), self.validation_fraction, member, seed)
+        scale = _scale(data.values[rows[0]])
+        targets = ((data.values - scale[0]) / scale[1]).astype(np.float32)
+        weights = self._first_weights(previous, scale, rng)
+        network = engine(self.width, self.steps, self.dropout, self.weight_decay)
+        with network.lock:
+            result = fit(network, weights, data.features, targets, rows, self._schedule(), rng)
+        metrics = {
+            **result.metrics,
+            'validation_rmse': result.metrics['validation_rmse'] * scale[1],
+            'observations': float(len(data.values)),
+            'warm_started': float(self._starts_from(previous)),
+            'seconds': time.monotonic() - started,
+        }
+        config = {'settings': self.model_dump(mode='json'), 'features': self.featurizer.name}
+        arrays: dict[str, NDArray[Any]] = {**result.weights, 'target_scale': np.asarray(scale, dtype=np.float64)}
+        return ModelArtifact(NAME, config, arrays, metrics)
+
+    def predict(self, artifact: ModelArtifact, features: MoleculeGraphs) -> NDArray[np.float32]:
+        """Predicted values, shape (n,), in the unit the model was trained on.
+
+        Raises:
+            InputTaskError: If the artifact is not an ``mpnn`` model of these features, or does not fit its settings.
+        """
+        model, weights, (mean, deviation) = _read(artifact)
+        from .mpnn_engine import engine
+
+        network = engine(model.width, model.steps, model.dropout, model.weight_decay)
+        with network.lock:
+            network.load(weights)
+            scaled = predict(network, features)
+        return (scaled.astype(np.float64) * deviation + mean).astype(np.float32)
+
+    def _schedule(self) -> Schedule:
+        return Schedule(self.learning_rate, self.num_epochs, self.batch_size, self.patience, self.time_limit_seconds)
+
+    def _starts_from(self, previous: ModelArtifact | None) -> bool:
+        return self.warm_start and previous is not None
+
+    def _first_weights(
+        self, previous: ModelArtifact | None, scale: tuple[float, float], rng: np.random.Generator
+    ) -> Mapping[str, NDArray[np.float32]]:
+        if previous is None or not self.warm_start:
+            return initial_weights(self.width, self.steps, rng)
+        model, weights, old = _read(previous)
+        if (model.width, model.steps) != (self.width, self.steps):
+            raise InputTaskError(
+                f'Expected a model {self.width} wide with {self.steps} steps to start from, got one {model.width} wide '
+                f'with {model.steps}; use its width and steps, or set warm_start to false.'
+            )
+        return rescale_output(weights, old, scale)
+
+
+def _scale(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation to scale by; 1 for a deviation that is nothing but rounding."""
+    with np.errstate(over='ignore', invalid='ignore'):
+        mean, deviation = float(values.mean()), float(values.std())
+    if not np.isfinite([mean, deviation]).all():
+        raise InputTaskError('Expected values whose mean and deviation are finite, got some too large for that.')
+    return mean, deviation if deviation > 1e-12 * max(1.0, abs(mean)) else 1.0
+
+
+def _read(artifact: ModelArtifact) -> tuple[Mpnn, dict[str, NDArray[np.float32]], tuple[float, float]]:
+    """A model's settings, weights, and mean and deviation of its targets."""
+    features = GraphFeaturizer().name
+    if artifact.surrogate != NAME or artifact.config.get('features') != features:
+        raise InputTaskError(
+            f'Expected an {NAME} model of the features {features!r}, got a model of {artifact.surrogate!r} for '
+            f'{artifact.config.get("features")!r}; train a new one.'
+        )
+    try:
+        model = Mpnn(**artifact.config['settings'])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputTaskError(f'An {NAME} model has settings that cannot be used: {error}') from error
+    scale = artifact.arrays.get('target_scale')
+    if scale is None or scale.shape != (2,) or not np.isfinite(scale).all() or scale[1] <= 0:
+        raise InputTaskError(f'Expected mean and deviation of the targets in an {NAME} model, got {scale}.')
+    return model, check_weights(artifact.arrays, model.width, model.steps), (float(scale[0]), float(scale[1]))

@@ -1,0 +1,119 @@
+"""A built network with its optimizer: what a warm worker keeps, so that only its first task traces the mathematics.
+
+TensorFlow has a step of its own here, traced once for every size of batch; other backends go through Keras's.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .keras_backend import compiles_shapes, keras
+from .mpnn_batches import BATCH_COLUMNS, Batch, pad_batch
+from .mpnn_network import MessagePassing
+
+CLIP_NORM = 1.0
+"""Longest step a gradient may ask for; one odd molecule in a small batch must not throw the network off."""
+
+_FLOATS = ('sizes',)
+
+
+class Engine:
+    """A network that can be trained and asked, by one thread at a time: hold ``lock`` from ``load`` on."""
+
+    def __init__(self, width: int, steps: int, dropout: float, weight_decay: float) -> None:
+        """Build the network. Arguments as for ``MessagePassing``, and the share of weights that decays a step."""
+        self.lock = threading.RLock()
+        self._network = MessagePassing(width, steps, dropout)
+        self._optimizer = keras.optimizers.AdamW(1e-3, weight_decay=weight_decay, global_clipnorm=CLIP_NORM)
+        self._optimizer.build(self._network.trainable_variables)
+        backend = keras.backend.backend()
+        make = _tensorflow_functions if backend == 'tensorflow' else _keras_functions
+        self._step, self._predict = make(self._network, self._optimizer)
+
+    def load(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        """Set the network's weights, by the names and shapes of ``mpnn_weights.weight_shapes``."""
+        self._network.flat.assign(np.concatenate([weights[name].reshape(-1) for name in self._network.shapes]))
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """The network's weights, by name."""
+        flat = np.asarray(keras.ops.convert_to_numpy(self._network.flat))
+        sizes = [math.prod(shape) for shape in self._network.shapes.values()]
+        parts = np.split(flat, np.cumsum(sizes)[:-1])
+        return {n: p.reshape(s).copy() for (n, s), p in zip(self._network.shapes.items(), parts, strict=True)}
+
+    def restart(self, seed: int) -> None:
+        """Forget what the optimizer and the dropout remember of earlier trainings."""
+        for variable in self._optimizer.variables:
+            variable.assign(np.zeros(variable.shape, dtype=variable.dtype))
+        self._network.seeds.state.assign(np.array([seed % 2**32, 0], dtype=self._network.seeds.state.dtype))
+
+    def step(self, batch: Batch, targets: NDArray[np.float32], learning_rate: float) -> float:
+        """One optimization step on targets of shape (m,); returns the mean squared error before it."""
+        self._optimizer.learning_rate = learning_rate
+        return float(self._step(batch, targets[:, None]))
+
+    def predict(self, batch: Batch) -> NDArray[np.float32]:
+        """Scaled predictions, shape (m,)."""
+        return np.asarray(self._predict(batch), dtype=np.float32)[: len(batch['sizes']), 0]
+
+
+@lru_cache(maxsize=8)
+def engine(width: int, steps: int, dropout: float, weight_decay: float) -> Engine:
+    """The process's engine for these settings, built the first time."""
+    return Engine(width, steps, dropout, weight_decay)
+
+
+_Functions = tuple[Callable[[Batch, NDArray[np.float32]], Any], Callable[[Batch], Any]]
+
+
+def _tensorflow_functions(network: MessagePassing, optimizer: Any) -> _Functions:
+    import tensorflow as tf
+
+    def spec(name: str) -> Any:
+        shape = (None, BATCH_COLUMNS[name]) if name in BATCH_COLUMNS else (None,)
+        return tf.TensorSpec(shape, tf.float32 if name in _FLOATS else tf.int32, name=name)
+
+    names = ('atom_codes', 'bond_codes', 'atoms', 'bonds', 'sources', 'targets', 'molecules', 'sizes')
+    batch_spec = {name: spec(name) for name in names}
+
+    def step(batch: Any, targets: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(network(batch, training=True) - targets))
+        optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
+        return loss
+
+    def predict(batch: Any) -> Any:
+        return network(batch, training=False)
+
+    target_spec = tf.TensorSpec((None, 1), tf.float32)
+    traced_step = tf.function(step, input_signature=[batch_spec, target_spec], autograph=False)
+    traced_predict = tf.function(predict, input_signature=[batch_spec], autograph=False)
+    return traced_step, lambda batch: traced_predict(batch).numpy()
+
+
+def _keras_functions(network: MessagePassing, optimizer: Any) -> _Functions:
+    loss = keras.losses.MeanSquaredError(reduction='mean_with_sample_weight')
+    network.compile(optimizer=optimizer, loss=loss, jit_compile='auto' if compiles_shapes() else False)
+
+    def prepare(batch: Batch) -> Batch:
+        return pad_batch(batch, _padded_molecules(len(batch['sizes']))) if compiles_shapes() else batch
+
+    def step(batch: Batch, targets: NDArray[np.float32]) -> Any:
+        prepared = prepare(batch)
+        rows = len(prepared['sizes'])
+        padded, weights = np.zeros((rows, 1), dtype=np.float32), np.zeros(rows, dtype=np.float32)
+        padded[: len(targets)], weights[: len(targets)] = targets, 1.0
+        return network.train_on_batch(prepared, padded, sample_weight=weights)
+
+    return step, lambda batch: network.predict_on_batch(prepare(batch))
+
+
+def _padded_molecules(count: int) -> int:
+    return 1 << (count - 1).bit_length()

@@ -1,0 +1,153 @@
+"""How one message-passing network is trained: split, schedule, early stopping, best weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoutbee.contracts.errors import ConvergenceTaskError
+
+from .graphs import MoleculeGraphs
+from .mpnn_batches import make_batch, pieces
+
+if TYPE_CHECKING:
+    from .mpnn_engine import Engine
+
+SPLIT_FROM = 10
+"""Observations from which some are held out; fewer are all trained on, and watched on themselves."""
+
+PREDICT_BATCH = 256
+"""Molecules asked about at once: their atoms fit a core's cache, which more would not."""
+
+_WARM_UP_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train; the settings of ``mpnn.Mpnn`` of the same names."""
+
+    learning_rate: float
+    num_epochs: int
+    batch_size: int
+    patience: int
+    time_limit_seconds: float | None
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of a step: rising at first, then half a cosine down to nothing at the last step."""
+        warm = min(1.0, (step + 1) / _WARM_UP_STEPS)
+        return self.learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * step / steps))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training came to.
+
+    Attributes:
+        weights: Those of the best epoch, by name.
+        metrics: ``epochs`` run, ``best_epoch``, scaled ``train_loss`` of the last epoch, ``validation_rmse`` in the
+            values' unit, ``timed_out`` 0 or 1.
+    """
+
+    weights: dict[str, NDArray[np.float32]]
+    metrics: dict[str, float]
+
+
+def split(count: int, fraction: float, member: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to train on and rows to validate on.
+
+    All members of an ensemble share one shuffled order and hold out consecutive parts of it in turn, as in
+    cross-validation, so that together they learn from everything.
+
+    Args:
+        count: Observations.
+        fraction: Share held out.
+        member: Which member.
+        seed: Seed of the campaign.
+    """
+    order = np.random.default_rng([seed, count]).permutation(count)
+    if count < SPLIT_FROM or fraction <= 0:
+        return order, order
+    folds = max(2, round(1 / fraction))
+    held = np.arange(count) % folds == member % folds
+    return order[~held], order[held]
+
+
+def fit(
+    engine: Engine,
+    weights: Mapping[str, NDArray[np.float32]],
+    graphs: MoleculeGraphs,
+    targets: NDArray[np.float32],
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
+    schedule: Schedule,
+    rng: np.random.Generator,
+) -> Fit:
+    """Train from given weights, and return those of the epoch with the lowest validation error.
+
+    Args:
+        engine: The network; its lock is held by the caller.
+        weights: Where to start.
+        graphs: All observed molecules, ``n``.
+        targets: Their scaled values, shape (n,).
+        rows: Rows to train on and rows to validate on.
+        schedule: How long and how fast.
+        rng: Shuffles the batches and seeds the dropout.
+
+    Raises:
+        ConvergenceTaskError: If the loss, the predictions or the weights are not finite.
+    """
+    started = time.monotonic()
+    training, validation = rows
+    engine.load(weights)
+    engine.restart(int(rng.integers(2**31)))
+    held_out, held_targets = graphs.take(validation), targets[validation]
+    best, best_epoch, best_error, loss = dict(weights), -1, math.inf, math.nan
+    total = schedule.num_epochs * -(-len(training) // schedule.batch_size)
+    step, epoch, late = 0, -1, False
+    while epoch + 1 < schedule.num_epochs and epoch - best_epoch < schedule.patience and not late:
+        epoch += 1
+        losses = []
+        for chosen in _shuffled(training, schedule.batch_size, rng):
+            batch = make_batch(graphs.take(chosen))
+            losses.append(_finite(engine.step(batch, targets[chosen], schedule.rate(step, total)), 'loss', epoch))
+            step += 1
+            late = _is_late(started, schedule.time_limit_seconds)
+            if late:
+                break
+        loss = float(np.mean(losses))
+        residuals = predict(engine, held_out) - held_targets
+        error = _finite(float(np.sqrt(np.mean(residuals**2))), 'validation error', epoch)
+        if error < best_error:
+            best, best_epoch, best_error = engine.weights(), epoch, error
+    for name, array in best.items():
+        _finite(float(np.abs(array).max()), f'weight {name!r}', best_epoch)
+    metrics = {'epochs': epoch + 1, 'best_epoch': best_epoch + 1, 'train_loss': loss, 'timed_out': float(late)}
+    return Fit(best, {**metrics, 'validation_rmse': best_error})
+
+
+def predict(engine: Engine, graphs: MoleculeGraphs) -> NDArray[np.float32]:
+    """Scaled predictions of the loaded weights, shape (n,)."""
+    parts = [engine.predict(make_batch(piece)) for piece in pieces(graphs, PREDICT_BATCH)]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+
+
+def _shuffled(rows: NDArray[np.int64], size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """The rows in random batches of nearly equal sizes, at most ``size`` rows each."""
+    return iter(np.array_split(rng.permutation(rows), -(-len(rows) // size)))
+
+
+def _is_late(started: float, limit: float | None) -> bool:
+    return limit is not None and time.monotonic() - started >= limit
+
+
+def _finite(value: float, what: str, epoch: int) -> float:
+    if not math.isfinite(value):
+        raise ConvergenceTaskError(
+            f'Training diverged: the {what} is {value} in epoch {epoch + 1}; use a smaller learning rate.'
+        )
+    return value

@@ -1,0 +1,102 @@
+"""Candidates that are points of a real space: ``n`` points of ``d`` coordinates, as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoutbee.contracts.errors import InputTaskError
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Points of a real space.
+
+    Attributes:
+        points: Coordinates, shape (n, d), float64.
+
+    Raises:
+        InputTaskError: If the shape or the type is another.
+    """
+
+    points: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 2 or self.points.dtype != np.float64:
+            raise InputTaskError(
+                f'Expected points as float64 of shape (n, d), got {self.points.dtype} of shape {self.points.shape}.'
+            )
+
+    def __len__(self) -> int:
+        """Number of points, ``n``."""
+        return len(self.points)
+
+    @property
+    def dimension(self) -> int:
+        """Coordinates a point, ``d``."""
+        return int(self.points.shape[1])
+
+    def take(self, rows: NDArray[np.int64] | slice) -> Vectors:
+        """The points in these rows; a view where rows are a slice."""
+        return Vectors(self.points[rows])
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The coordinates, as ``points``."""
+        return {'points': self.points}
+
+
+@dataclass(frozen=True)
+class VectorFeaturizer:
+    """Makes ``Vectors`` of sequences of numbers, all of one length."""
+
+    @property
+    def name(self) -> str:
+        """Name and version of the features."""
+        return 'vectors-1'
+
+    def featurize(self, inputs: Sequence[Any]) -> Vectors:
+        """Points from ``n`` sequences of ``d`` numbers; none at all give shape (0, 0).
+
+        Raises:
+            InputTaskError: If one is not a sequence of numbers, has another length than the first, or holds a number
+                that is not finite; it names the first such.
+        """
+        if len(inputs) == 0:
+            return Vectors(np.empty((0, 0)))
+        rows = [_row(index, point) for index, point in enumerate(inputs)]
+        width = len(rows[0])
+        for index, row in enumerate(rows):
+            if len(row) != width:
+                raise InputTaskError(
+                    f'Expected every point to have {width} coordinates as the first has, got {len(row)} in point '
+                    f'{index}: {inputs[index]!r}.'
+                )
+        points = np.stack(rows)
+        bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+        if len(bad):
+            raise InputTaskError(f'Expected finite coordinates, got {inputs[bad[0]]!r} in point {bad[0]}.')
+        return Vectors(points)
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> Vectors:
+        """The inverse of ``Vectors.arrays``, without copying.
+
+        Raises:
+            InputTaskError: If the array is missing, or has another shape or type.
+        """
+        if 'points' not in arrays:
+            raise InputTaskError(f"Expected an array 'points', got {sorted(arrays)}.")
+        return Vectors(arrays['points'])
+
+
+def _row(index: int, point: Any) -> NDArray[np.float64]:
+    try:
+        row = np.asarray(point, dtype=np.float64)
+    except (TypeError, ValueError):
+        row = np.empty((0, 0))
+    if row.ndim != 1 or len(row) == 0:
+        raise InputTaskError(f'Expected a point as a sequence of numbers, got {point!r} as point {index}.')
+    return row

@@ -1,0 +1,235 @@
+"""One suite over every engine. Those that take long to start are marked."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import fabric_tasks
+import numpy as np
+import psutil
+import pytest
+
+from scoutbee.contracts.errors import ConfigurationError
+from scoutbee.fabric.depots import ProxyDepot, new_run_name
+from scoutbee.fabric.engines import make_engine
+from scoutbee.fabric.engines.base import EXIT_LOST, Engine, ServerPlan
+from scoutbee.fabric.errors import EngineError
+from scoutbee.fabric.processes import session_members
+from scoutbee.fabric.queues import SecureRedisQueues
+from scoutbee.fabric.sites import Site
+from scoutbee.fabric.stores import Places, TopicStore
+
+SITE = Site.model_validate(
+    {
+        'name': 'test',
+        'executors': {
+            'simulate': {'kinds': ['simulate'], 'workers': 2, 'env': {'OMP_NUM_THREADS': '1'}},
+            'learn': {'kinds': ['train', 'infer'], 'env': {'OMP_NUM_THREADS': '7'}},
+        },
+    }
+)
+METHODS = {'simulate': fabric_tasks.misbehave, 'train': fabric_tasks.loaded, 'infer': fabric_tasks.double}
+PATIENCE = 60  # never waited for unless something is broken
+
+NAMES = ['local', pytest.param('parsl', marks=pytest.mark.slow)]
+
+
+class Rig:
+    """An engine, and the queues and the depot it works with."""
+
+    def __init__(self, name, address, directory):
+        self.depot = ProxyDepot(
+            Places(new_run_name(), address, directory), {kind: TopicStore('redis', 10_000) for kind in METHODS}
+        )
+        self.queues = SecureRedisQueues(address, METHODS, stores=self.depot.stores, thresholds=self.depot.thresholds)
+        self.engine = make_engine(SITE, name, METHODS, self.queues, directory, preload={'train': ['colorsys']})
+        self.engine.start()
+        self.engine.wait_until_ready()
+        self.directory = directory
+
+    def ask(self, kind, *args):
+        self.queues.send_inputs(*args, method=kind, topic=kind)
+
+    def hear(self, kind):
+        return self.queues.get_result(kind, PATIENCE)
+
+    def running(self, name):
+        """Start a simulation that never ends; returns the process that runs it."""
+        mark = self.directory / name
+        self.ask('simulate', 'touch and wait', str(mark))
+        wait_for(lambda: mark.exists() and mark.read_text())
+        return psutil.Process(int(mark.read_text()))
+
+    def close(self):
+        session = self.engine.pid
+        self.engine.stop()
+        self.depot.close()
+        self.queues.flush()
+        self.queues.disconnect()
+        if session is not None:
+            assert not session_members(session)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, 'it never came'
+        time.sleep(0.02)
+
+
+def failure(result):
+    assert result.success is False
+    return result.task_info['failure']
+
+
+@pytest.fixture(scope='module', params=NAMES)
+def rig(request, redis_server, tmp_path_factory):
+    made = Rig(request.param, redis_server.address, tmp_path_factory.mktemp(request.param))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def new_rig(request, address, tmp_path):
+    """For tests that break their engine."""
+    made = Rig(request.param, address, tmp_path)
+    yield made
+    made.close()
+
+
+slow = pytest.mark.slow
+breaks_engine = pytest.mark.parametrize('new_rig', NAMES, indirect=True)
+breaks_parsl = pytest.mark.parametrize('new_rig', NAMES[1:], indirect=True)
+
+
+class TestEveryEngine:
+    def test_tasks_run_on_the_executor_of_their_kind(self, rig):
+        rig.ask('infer', 21)
+        rig.ask('simulate', 'well')
+        learned, simulated = rig.hear('infer'), rig.hear('simulate')
+        assert (learned.success, learned.value['value'], learned.value['threads']) == (True, 42, '7')
+        assert simulated.value == {'how': 'well'}
+        assert learned.worker_info.pid == learned.value['pid'] != simulated.worker_info.pid
+
+    def test_the_worker_that_learns_stays(self, rig):
+        for _ in range(3):
+            rig.ask('infer', 1)
+        assert len({rig.hear('infer').value['pid'] for _ in range(3)}) == 1
+
+    def test_modules_are_loaded_before_the_first_task(self, rig):
+        rig.ask('train', 'colorsys')
+        assert rig.hear('train').value == {'loaded': True}
+
+    def test_a_task_that_raises_fails_alone(self, rig):
+        rig.ask('simulate', 'convergence')
+        assert failure(rig.hear('simulate'))['kind'] == 'convergence'
+        rig.ask('simulate', 'unsendable')
+        assert failure(rig.hear('simulate'))['kind'] == 'input'
+
+    def test_a_method_that_nobody_serves_is_answered(self, rig):
+        rig.queues.send_inputs(1, method='cook', topic='simulate')
+        told = failure(rig.hear('simulate'))
+        assert told['kind'] == 'input'
+        assert 'infer, simulate, train' in told['message']
+
+    def test_a_worker_killed_under_its_task_loses_that_task_alone(self, rig):
+        victim = rig.running('victim')
+        rig.ask('simulate', 'well')  # on the other worker, at the same time
+        assert rig.hear('simulate').success
+        victim.kill()
+        assert failure(rig.hear('simulate'))['kind'] == 'lost'
+        for _ in range(3):
+            rig.ask('simulate', 'well')
+        assert all(rig.hear('simulate').success for _ in range(3))
+        assert rig.engine.alive()
+
+    def test_large_objects_travel_through_the_store(self, rig):
+        loan = rig.depot.lend('infer', np.ones(10_000))
+        rig.ask('infer', loan.ref)
+        result = rig.hear('infer')
+        assert result.value['value'].sum() == 20_000
+        assert result.time.proxy
+        assert rig.queues.fetched == 1
+        rig.depot.reclaim(loan)
+        assert rig.depot.leaked() == 0
+
+    def test_a_ctrl_c_leaves_it_alone(self, rig):
+        for process in [psutil.Process(rig.engine.pid), *session_members(rig.engine.pid)]:
+            if 'spawn_main' in ' '.join(process.cmdline()):
+                assert os.getsid(process.pid) != os.getsid(0)
+        os.kill(rig.engine.pid, signal.SIGINT)
+        rig.ask('infer', 1)
+        assert rig.hear('infer').success
+
+
+@breaks_engine
+def test_it_stops_at_once_with_tasks_running_and_leaves_nothing(new_rig):
+    task = new_rig.running('forever')
+    members = session_members(new_rig.engine.pid)
+    assert task in members
+    new_rig.engine.stop()
+    assert not new_rig.engine.alive()
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in members)
+
+
+@slow
+@breaks_engine
+def test_a_task_server_that_was_killed_can_be_started_anew(new_rig):
+    orphan = new_rig.running('orphan')
+    os.kill(new_rig.engine.pid, signal.SIGKILL)
+    wait_for(lambda: not new_rig.engine.alive())
+    assert new_rig.engine.exit_code == -signal.SIGKILL
+    new_rig.engine.start()
+    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+    new_rig.ask('infer', 21)
+    assert new_rig.hear('infer').value['value'] == 42
+
+
+@slow
+@breaks_engine
+def test_the_kill_signal_of_the_queues_ends_it(new_rig):
+    new_rig.running('forever')
+    new_rig.queues.send_kill_signal()
+    wait_for(lambda: not new_rig.engine.alive())
+    assert new_rig.engine.exit_code == 0
+
+
+@breaks_parsl
+def test_an_interchange_that_dies_loses_its_tasks_and_ends_the_server(new_rig):
+    new_rig.running('forever')
+    for process in session_members(new_rig.engine.pid):
+        if 'interchange' in ' '.join(process.cmdline()):
+            process.kill()
+    assert failure(new_rig.hear('simulate'))['kind'] == 'lost'
+    wait_for(lambda: not new_rig.engine.alive())
+    assert new_rig.engine.exit_code == EXIT_LOST
+    assert 'interchange' in new_rig.engine.log_tail(60)
+
+
+@slow
+@pytest.mark.parametrize('name', NAMES)
+def test_it_ends_when_its_driver_is_killed(name, tmp_path):
+    code = f'import fabric_tasks; fabric_tasks.drive({name!r}, {str(tmp_path)!r}, {str(tmp_path / "mark")!r})'
+    env = {**os.environ, 'PYTHONPATH': os.path.dirname(fabric_tasks.__file__)}
+    with subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True, env=env) as driver:
+        session = int(driver.stdout.readline())
+        wait_for((tmp_path / 'mark').exists)
+        members = session_members(session)
+        assert members
+        driver.kill()
+    wait_for(lambda: not session_members(session))
+
+
+def test_what_keeps_it_from_starting_is_told(queues, tmp_path):
+    engine = Engine(fabric_tasks.impossible, ServerPlan(SITE, METHODS, queues, tmp_path))
+    engine.start()
+    with pytest.raises(EngineError, match='no such machine'):
+        engine.wait_until_ready()
+    assert not engine.alive()
+
+
+def test_an_unknown_engine_is_refused(queues, tmp_path):
+    with pytest.raises(ConfigurationError, match='expected one of local, parsl'):
+        make_engine(SITE, 'abacus', METHODS, queues, tmp_path)

@@ -1,0 +1,176 @@
+import os
+import pickle
+import signal
+
+import psutil
+import pytest
+from colmena.exceptions import KillSignalException, TimeoutException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scoutbee.contracts.errors import ConfigurationError
+from scoutbee.fabric.address import RedisAddress
+from scoutbee.fabric.errors import QueuesLostError
+from scoutbee.fabric.queues import SecureRedisQueues
+from scoutbee.fabric.redis_server import EmbeddedRedis
+from scoutbee.fabric.seals import Seal
+
+
+class Bomb:
+    """Goes off when it is unpickled."""
+
+    exploded = False
+
+    def __reduce__(self):
+        return _explode, ()
+
+
+def _explode():
+    Bomb.exploded = True
+
+
+def answer(queues, value=None):
+    """Do what a task server and a worker do."""
+    topic, task = queues.get_task(timeout=2)
+    task.deserialize()
+    task.set_result(task.args if value is None else value)
+    task.serialize()
+    queues.send_result(task)
+    return topic
+
+
+def test_a_task_goes_out_and_its_result_comes_back(queues):
+    server = pickle.loads(pickle.dumps(queues))  # as it reaches the task server's process
+    sent = queues.send_inputs(1, 'two', method='simulate', topic='simulate', task_info={'key': 'k'})
+    assert queues.active_count == 1
+    assert answer(server) == 'simulate'
+    result = queues.get_result('simulate', timeout=2)
+    assert (result.task_id, result.success, result.value) == (sent, True, (1, 'two'))
+    assert result.task_info == {'key': 'k'}
+    assert queues.active_count == 0
+    server.disconnect()
+
+
+@pytest.mark.parametrize('timeout', [0, 0.02, 0.3])
+def test_a_wait_may_be_shorter_than_a_second(queues, timeout, caplog):
+    with pytest.raises(TimeoutException):
+        queues.get_result('simulate', timeout=timeout)
+    with pytest.raises(TimeoutException):
+        queues.get_task(timeout=timeout)
+    assert not caplog.records
+
+
+def test_the_kill_signal_arrives(queues):
+    queues.send_kill_signal()
+    with pytest.raises(KillSignalException):
+        queues.get_task(timeout=2)
+
+
+def test_two_campaigns_on_one_server_do_not_meet(queues, address):
+    other = SecureRedisQueues(address, ['simulate'])
+    queues.send_inputs(1, method='simulate', topic='simulate')
+    with pytest.raises(TimeoutException):
+        other.get_task(timeout=0)
+    other.disconnect()
+
+
+def test_what_is_not_sealed_is_dropped_unread(queues, address):
+    """Whatever is pushed by someone without the secret: nothing of it is unpickled, and ours still arrives."""
+    client = address.connect()
+    forged = SecureRedisQueues(address, queues.topics, prefix=queues.prefix)  # another secret
+    forged.send_inputs(Bomb(), method='simulate', topic='simulate')
+    forged.send_kill_signal()
+    client.rpush(f'{queues.prefix}_requests', b'', b'null', b'\xff\xfe', b'simulate{}')
+    queues.send_inputs(7, method='simulate', topic='simulate')
+    assert answer(queues, value=Bomb()) == 'simulate'
+    assert queues.dropped == 6
+    # The same message, sealed, moved to a queue it was not meant for.
+    client.rename(f'{queues.prefix}_simulate_result', f'{queues.prefix}_train_result')
+    with pytest.raises(TimeoutException):
+        queues.get_result('train', timeout=0)
+    assert queues.dropped == 7
+    assert not Bomb.exploded
+    forged.disconnect()
+    client.close()
+
+
+def test_a_sealed_message_that_is_no_result_is_dropped(queues):
+    queues._send_result('{"inputs": 3}', 'simulate')
+    queues._send_result('not even json', 'simulate')
+    with pytest.raises(TimeoutException):
+        queues.get_result('simulate', timeout=0)
+    assert queues.dropped == 2
+
+
+def test_a_value_that_cannot_be_read_here_fails_its_task(queues):
+    queues.send_inputs(1, method='simulate', topic='simulate')
+    _, task = queues.get_task(timeout=2)
+    task.set_result(1)
+    task.serialize()
+    task.value = pickle.dumps(1)[:-1].hex()
+    queues.send_result(task)
+    result = queues.get_result('simulate', timeout=2)
+    assert result.success is False
+    assert result.task_info['failure']['kind'] == 'resource'
+
+
+@given(st.binary(max_size=200), st.text(max_size=20), st.text(max_size=20))
+def test_a_seal_opens_only_what_it_closed(noise, queue, message):
+    seal = Seal(b'0123456789abcdef')
+    sealed = seal.close(queue, message) if message.isprintable() else seal.close(queue, '')
+    assert seal.open(queue, sealed) is not None
+    assert seal.open(queue + 'x', sealed) is None
+    assert seal.open(queue, noise) is None
+    assert seal.open(queue, sealed + b'x') is None
+    assert Seal().open(queue, sealed) is None
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(noise=st.binary(max_size=100))
+def test_no_bytes_on_a_queue_break_the_reader(queues, address, noise):
+    client = address.connect()
+    client.rpush(f'{queues.prefix}_infer_result', noise)
+    before = queues.dropped
+    with pytest.raises(TimeoutException):
+        queues.get_result('infer', timeout=0)
+    assert queues.dropped == before + 1
+    client.close()
+
+
+def test_secrets_do_not_show(queues, address, caplog):
+    caplog.set_level('DEBUG')
+    queues.send_inputs(1, method='simulate', topic='simulate')
+    assert address.password not in f'{caplog.text}{queues!r}{queues._seal!r}{queues.address}'
+
+
+def test_a_wrong_password_is_said_at_once(address):
+    with pytest.raises(ConfigurationError, match='password'):
+        SecureRedisQueues(RedisAddress(address.host, address.port, password='wrong'), ['simulate'])
+
+
+def test_a_server_that_goes_away_and_comes_back_is_waited_for():
+    with EmbeddedRedis() as server:
+        queues = SecureRedisQueues(server.address, ['simulate'], patience=30)
+        kill(server)
+        with pytest.raises(TimeoutException):
+            queues.get_result('simulate', timeout=0.1)  # a short wait stays short
+        server.start()
+        queues.send_inputs(1, method='simulate', topic='simulate')
+        assert answer(queues) == 'simulate'
+        assert queues.get_result('simulate', timeout=2).success
+        queues.disconnect()
+
+
+def test_a_server_that_stays_away_is_given_up():
+    with EmbeddedRedis() as server:
+        queues = SecureRedisQueues(server.address, ['simulate'], patience=0.2)
+        kill(server)
+        with pytest.raises(QueuesLostError, match='out of reach for more than'):
+            queues.send_inputs(1, method='simulate', topic='simulate')
+        with pytest.raises(QueuesLostError):
+            queues.get_result('simulate', timeout=5)
+
+
+def kill(server):
+    os.kill(server.pid, signal.SIGKILL)
+    psutil.Process(server.pid).wait(5)

@@ -1,0 +1,151 @@
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scoutbee.contracts.errors import ConfigurationError
+from scoutbee.contracts.learning import ModelArtifact, ModelVersion
+from scoutbee.models.artifacts import artifact_file_name, load_artifact, load_ensemble, save_artifact
+
+
+def model(value=1.0, surrogate='mpnn'):
+    arrays = {'file': np.full((2, 3), value), 'a/b': np.arange(4, dtype=np.int16), 'empty': np.empty((0, 2), np.float32)}
+    return ModelArtifact(surrogate, {'settings': {'width': 8}}, arrays, {'seconds': 1.5})
+
+
+def same(one, other):
+    return (
+        (one.surrogate, one.config, one.metrics) == (other.surrogate, other.config, other.metrics)
+        and list(one.arrays) == list(other.arrays)
+        and all(one.arrays[n].dtype == other.arrays[n].dtype for n in one.arrays)
+        and all(np.array_equal(one.arrays[n], other.arrays[n]) for n in one.arrays)
+    )
+
+
+def test_a_model_comes_back_as_it_was_saved(tmp_path):
+    save_artifact(tmp_path / 'deep' / 'model.npz', model())
+    assert same(load_artifact(tmp_path / 'deep' / 'model.npz', 'mpnn'), model())
+
+
+def test_saving_replaces_the_file_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / 'model.npz'
+    save_artifact(path, model(1.0))
+    save_artifact(path, model(2.0))
+    assert same(load_artifact(path), model(2.0))
+    assert [file.name for file in tmp_path.iterdir()] == ['model.npz']
+
+
+@pytest.mark.parametrize(
+    ('artifact', 'said'),
+    [
+        (ModelArtifact('mpnn', {'settings': object()}, {}), 'plain data'),
+        (ModelArtifact('mpnn', {}, {'odd': np.array([object()])}), 'odd'),
+    ],
+)
+def test_what_is_not_plain_data_is_refused_and_nothing_is_written(tmp_path, artifact, said):
+    with pytest.raises(ConfigurationError, match=said):
+        save_artifact(tmp_path / 'model.npz', artifact)
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(deadline=None)
+@given(share=st.floats(0, 0.999))
+def test_a_truncated_file_is_refused_by_name(tmp_path_factory, share):
+    path = tmp_path_factory.mktemp('m') / 'model.npz'
+    save_artifact(path, model())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ConfigurationError, match=r'model\.npz'):
+        load_artifact(path)
+
+
+@settings(deadline=None)
+@given(place=st.floats(0, 0.999), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_refused_or_harmless(tmp_path_factory, place, bit):
+    path = tmp_path_factory.mktemp('m') / 'model.npz'
+    save_artifact(path, model())
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * place)] ^= 1 << bit
+    path.write_bytes(content)
+    try:
+        loaded = load_artifact(path)
+    except ConfigurationError:
+        return
+    assert same(loaded, model())
+
+
+@pytest.mark.parametrize('content', [b'', b'not a model', b'\x80\x04N.', b'PK\x05\x06' + bytes(18)])
+def test_a_foreign_file_is_refused_by_name(tmp_path, content):
+    path = tmp_path / 'foreign.npz'
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r'foreign\.npz'):
+        load_artifact(path)
+
+
+def test_an_ordinary_array_and_an_ordinary_archive_are_refused(tmp_path):
+    np.save(tmp_path / 'a.npy', np.arange(3))
+    np.savez(tmp_path / 'b.npz', x=np.arange(3))
+    for name in ('a.npy', 'b.npz'):
+        with pytest.raises(ConfigurationError, match='not a Scoutbee model'):
+            load_artifact(tmp_path / name)
+
+
+def with_header(path, **changes):
+    header = {'format': 'scoutbee-model', 'version': 1, 'surrogate': 'mpnn', 'config': {}, 'metrics': {}, 'arrays': []}
+    text = json.dumps({**header, **changes}).encode()
+    np.savez(path, header=np.frombuffer(text, dtype=np.uint8))
+
+
+def test_another_format_version_is_named(tmp_path):
+    with_header(tmp_path / 'new.npz', version=99)
+    with pytest.raises(ConfigurationError, match='format version 99'):
+        load_artifact(tmp_path / 'new.npz')
+
+
+@pytest.mark.parametrize('changes', [{'format': 'other'}, {'config': None}, {'arrays': ['missing']}, {'surrogate': 3}])
+def test_an_incomplete_header_is_refused(tmp_path, changes):
+    with_header(tmp_path / 'odd.npz', **changes)
+    with pytest.raises(ConfigurationError, match=r'odd\.npz'):
+        load_artifact(tmp_path / 'odd.npz')
+
+
+def test_another_surrogate_and_nan_weights_are_refused(tmp_path):
+    save_artifact(tmp_path / 'other.npz', model(surrogate='fingerprint'))
+    with pytest.raises(ConfigurationError, match="'fingerprint'"):
+        load_artifact(tmp_path / 'other.npz', 'mpnn')
+    save_artifact(tmp_path / 'nan.npz', model(np.nan))
+    with pytest.raises(ConfigurationError, match='NaN'):
+        load_artifact(tmp_path / 'nan.npz')
+
+
+def test_pickles_inside_are_never_loaded(tmp_path):
+    path = tmp_path / 'evil.npz'
+    with_header(path, arrays=['x'])
+    np.save(tmp_path / 'x.npy', np.array([object()], dtype=object), allow_pickle=True)
+    with zipfile.ZipFile(path, 'a') as archive:
+        archive.write(tmp_path / 'x.npy', 'array_0.npy')
+    with pytest.raises(ConfigurationError, match=r'evil\.npz'):
+        load_artifact(path)
+
+
+def test_an_ensemble_of_a_run_is_the_newest_version_of_each_member(tmp_path):
+    for generation, member, value in [(1, 0, 1.0), (10, 0, 2.0), (2, 0, 3.0), (1, 1, 4.0), (3, 11, 5.0)]:
+        save_artifact(tmp_path / 'models' / artifact_file_name(ModelVersion(generation, member)), model(value))
+    for given_path in (tmp_path, tmp_path / 'models'):
+        assert [m.arrays['file'][0, 0] for m in load_ensemble(given_path)] == [2.0, 4.0, 5.0]
+
+
+def test_an_ensemble_of_any_other_folder_is_all_its_models_by_name(tmp_path):
+    for name, value in [('b', 2.0), ('a', 1.0), ('g1m0', 3.0)]:
+        save_artifact(tmp_path / f'{name}.npz', model(value))
+    assert [m.arrays['file'][0, 0] for m in load_ensemble(tmp_path, 'mpnn')] == [1.0, 2.0, 3.0]
+    assert len(load_ensemble(tmp_path / 'a.npz')) == 1
+
+
+def test_no_models_is_said(tmp_path):
+    with pytest.raises(ConfigurationError, match='found none'):
+        load_ensemble(tmp_path)
+    with pytest.raises(ConfigurationError, match='nowhere'):
+        load_ensemble(tmp_path / 'nowhere')
