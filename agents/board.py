@@ -280,10 +280,10 @@ class Board:
             )
 
     def is_starved(self) -> bool:
-        """Whether nothing is ready, in flight, or being learned."""
+        """Whether nothing is ready, under way, or being learned."""
         return (
             self.buffer.is_spent
-            and not self.flights
+            and not self.open  # in flight, or back and not yet counted: follow-ups may come of it
             and self.learning.update is None
             and not self.ranking_is_due
             and self.training_reason() is None

@@ -128,10 +128,11 @@ class Learning:
         if self.update is not None:
             self.update.trained.add(model.version.member)
 
-    def is_current(self, version: ModelVersion) -> bool:
-        """Whether a model belongs to the update under way and has not been given up."""
+    @property
+    def is_asking(self) -> bool:
+        """Whether a model of the update is trained and has not answered everything yet."""
         update = self.update
-        return update is not None and update.generation == version.generation and version.member not in update.failed
+        return update is not None and not update.predicted | update.failed >= update.trained
 
     def give_up(self, members: Iterable[int]) -> None:
         """The update goes on without these members."""

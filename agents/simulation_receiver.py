@@ -12,6 +12,7 @@ from colmena.models import Result
 from scoutbee.contracts.campaign import SIMULATE
 from scoutbee.contracts.candidates import Candidate, Observation
 from scoutbee.contracts.errors import Failure, FailureKind, TaskError
+from scoutbee.traces.errors import TraceError
 from scoutbee.traces.records import SimulationRecord
 
 from .agent import Agent
@@ -58,12 +59,30 @@ class SimulationReceiver(Agent):
         if candidate is None:
             self._drop_duplicate(result, key, number)
             return
+        try:
+            self._take(result, candidate, number, is_late=flight is None)
+        except TraceError:
+            raise
+        except Exception as error:
+            self._rescue(candidate, number, error)
+            raise
+
+    def _take(self, result: Result, candidate: Candidate, number: int, *, is_late: bool) -> None:
         observation, failure = self._read(result, candidate)
         if observation is not None:
             self._observe(result, observation, number)
-        elif failure is not None and flight is not None:
+        elif failure is not None and not is_late:  # that of an attempt already being repeated says nothing new
             self._fail(result, candidate, number, failure)
-        # else: a late failure of an attempt that is being repeated already says nothing new
+
+    def _rescue(self, candidate: Candidate, number: int, error: Exception) -> None:
+        """A result that could not be dealt with must not leave its candidate in between."""
+        with self.board.lock:
+            if candidate.key not in self.board.open or candidate.key in self.board.flights:
+                return
+            if number <= self.policy.simulation_retries:
+                self.board.repeat(Attempt(candidate, number), lost=False)
+            else:
+                self.board.give_up(candidate.key, type(error).__name__, quarantined=False)
 
     def _free(self, flight: Flight) -> None:
         self.context.slots.release(SIMULATE)

@@ -112,6 +112,10 @@ class Trainer(Agent):
     def _send_what_fits(self) -> None:
         assert self._round is not None
         while self._round.to_send and not self.board.done.is_set():
+            if self.policy.share_learners and self.board.learning.is_asking:
+                # A training sent now would keep the worker from the questions that lead to the next ranking.
+                self.board.wait(lambda: not self.board.learning.is_asking, PATIENCE)
+                return
             # With nothing out yet there is no result to wait for, so the slot is worth waiting for.
             wait = 0.01 if self._round.sent else PATIENCE
             if not self.context.slots.acquire(TRAIN, 1, timeout=wait):

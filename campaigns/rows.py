@@ -21,11 +21,11 @@ FORMATS = ('.smi', '.csv', '.smi.gz', '.csv.gz')
 
 OVERLONG = f'longer than {MAX_LINE_BYTES:,} bytes'
 NOT_TEXT = 'not UTF-8 text'
-NUL = 'has NUL bytes'
-NO_SMILES = 'has no SMILES'
-COLUMNS = 'has another number of columns than the header'
+NUL = 'with NUL bytes'
+NO_SMILES = 'without a SMILES'
+COLUMNS = 'with another number of columns than the header'
 NOT_SMILES = 'not written as SMILES'
-BRACKETS = 'has unbalanced brackets'
+BRACKETS = 'with unbalanced brackets'
 
 _PATTERN = r'[A-Za-z\[*][A-Za-z0-9@+\-\[\]()=#$:/\\%.*~]*'
 _SMILES = re.compile(_PATTERN).fullmatch
@@ -170,8 +170,5 @@ def _header(text: str) -> tuple[list[str], str]:
 def _cells(text: str, delimiter: str) -> list[str]:
     if '"' not in text:
         return text.split(delimiter)
-    # A line that is one row holds no line break, but may hold a lone carriage return, which csv refuses.
-    try:
-        return next(csv.reader([text.replace('\r', ' ')], delimiter=delimiter))
-    except csv.Error:
-        return []
+    # csv refuses three things: a long cell and NUL bytes, which do not come this far, and a lone carriage return.
+    return next(csv.reader([text.replace('\r', ' ')], delimiter=delimiter))

@@ -16,8 +16,8 @@ from scoutbee.contracts.errors import ConfigurationError
 from .rejects import Rejects
 from .rows import FORMATS, iterate_rows
 
-NOT_A_NUMBER = 'has a value that is not a number'
-NOT_FINITE = 'has a value that is missing or not finite'
+NOT_A_NUMBER = 'with a value that is not a number'
+NOT_FINITE = 'with a value that is missing or not finite'
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,10 @@ class Policy(BaseModel):
     rerank: Literal['model', 'ensemble'] = Field(
         'model', description='Make a ranking after each model has predicted, or after the whole ensemble has.'
     )
+    share_learners: bool = Field(
+        False,
+        description='Train and infer on the same workers: each model is asked before the next one is trained.',
+    )
     prefetch: int = Field(0, ge=0, description='Simulations kept queued beyond the number of workers.')
     slots: Slots = Field(default_factory=Slots, description='Tasks of each kind at once.')
     slot_moves: tuple[SlotMove, ...] = Field((), description='How slots move between kinds of task.')

@@ -9,13 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from scoutbee.agents.thinker import Thinker
-from scoutbee.contracts.campaign import KINDS, Campaign
+from scoutbee.contracts.campaign import INFER, KINDS, TRAIN, Campaign
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.policy import Policy
 from scoutbee.fabric.address import RedisAddress
@@ -61,7 +61,8 @@ def run_campaign(settings: Settings) -> int:
     say = _say_nothing if settings.quiet else _say
     site = site_of(settings)
     workers = {kind: site.workers(kind) for kind in KINDS}
-    policy = settings.policy_for(workers)
+    shared = site.executor_for(TRAIN)[0] == site.executor_for(INFER)[0]
+    policy = settings.policy_for(workers, share_learners=shared)
     campaign = build_campaign(settings, cache_directory(), say)
     history = replay(settings.resume) if settings.resume is not None else None
     if settings.resume is not None:
@@ -70,6 +71,8 @@ def run_campaign(settings: Settings) -> int:
         directory = RunDirectory.create(settings, sys.argv[1:])
     with directory:
         directory.log()
+        for chatty in ('colmena', 'parsl', 'proxystore'):  # a line a task, which the trace has already
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         plan = _Plan(settings, site, workers, policy, campaign, directory, history)
         return conclude(_run(plan, say))
 
@@ -187,7 +190,7 @@ def _fabric(plan: _Plan, address: RedisAddress, stack: ExitStack) -> tuple[Direc
         return DirectDepot(), _opened(SecureRedisQueues(address, KINDS), stack)
     thresholds = settings.thresholds()
     chunks = len(plan.campaign.chunks())
-    topics = {
+    topics: dict[str, TopicStore] = {
         # A worker keeps what it will be sent again: the chunks, and the models of one generation.
         topic: TopicStore(backend, thresholds[topic], cache_size=chunks + settings.model_count)
         for topic, backend in backends.items()
@@ -248,7 +251,8 @@ def _is_told(record: object) -> bool:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, flush=True)
+    with suppress(OSError):  # a campaign does not end because nobody reads
+        print(sentence, flush=True)
 
 
 def _say_nothing(sentence: str) -> None:

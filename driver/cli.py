@@ -24,6 +24,13 @@ def main(argv: Sequence[str]) -> int:
         The exit status.
     """
     try:
+        return _main(argv)
+    finally:
+        _let_go_of_output()
+
+
+def _main(argv: Sequence[str]) -> int:
+    try:
         settings = load_settings(argv)
         check_settings(settings)
         return _run(settings)
@@ -35,9 +42,15 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output is gone; Python would complain once more when it flushes it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ENDED_EARLY
+
+
+def _let_go_of_output() -> None:
+    """Write what is left, so that a reader who is gone does not change the exit status as Python ends."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(settings: Settings) -> int:

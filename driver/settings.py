@@ -18,6 +18,7 @@ from scoutbee.contracts.policy import Policy, Slots
 
 from .settings_sections import (
     POLICY_FLAGS,
+    POLICY_OF_SITE,
     AckleySettings,
     MoleculesSettings,
     PolicySettings,
@@ -205,18 +206,18 @@ class Settings(BaseModel):
             return None
         return data_file(path)
 
-    def backends(self) -> dict[Topic, Backend]:
+    def backends(self) -> dict[str, Backend]:
         """Backend of each topic whose large objects go through ProxyStore."""
         if self.no_proxystore:
             return {}
-        chosen: dict[Topic, Backend | None] = {
+        chosen: dict[str, Backend | None] = {
             'simulate': self.simulate_ps_backend,
             'train': self.train_ps_backend,
             'infer': self.infer_ps_backend,
         }
         return {topic: backend for topic, backend in chosen.items() if backend is not None}
 
-    def thresholds(self) -> dict[Topic, int]:
+    def thresholds(self) -> dict[str, int]:
         """Bytes from which an object of each topic counts as large."""
         topics: tuple[Topic, ...] = ('simulate', 'train', 'infer')
         if isinstance(self.ps_threshold, int):
@@ -237,18 +238,20 @@ class Settings(BaseModel):
             return self.engine
         return 'globus' if self.ml_endpoint and self.qc_endpoint else site_engine
 
-    def policy_for(self, workers: Mapping[str, int]) -> Policy:
+    def policy_for(self, workers: Mapping[str, int], share_learners: bool = False) -> Policy:
         """What the agents do when, at a site.
 
         Args:
             workers: Workers of the site by kind of task; ``--num-qc-workers`` goes before its ``simulate``.
+            share_learners: Whether the site trains and infers on the same workers.
 
         Raises:
             ConfigurationError: If the reserve leaves no simulation worker.
         """
-        values = {name: getattr(self.policy, name) for name in type(self.policy).model_fields if name != 'slots'}
+        given = [name for name in type(self.policy).model_fields if name not in POLICY_OF_SITE]
+        values = {name: getattr(self.policy, name) for name in given}
         values |= {name: getattr(self, name) for name in POLICY_FLAGS}
-        return Policy(slots=self._slots(workers), **values)
+        return Policy(slots=self._slots(workers), share_learners=share_learners, **values)
 
     def _slots(self, workers: Mapping[str, int]) -> Slots:
         wanted = self.policy.slots

@@ -11,6 +11,9 @@ from scoutbee.contracts.policy import Policy
 POLICY_FLAGS = ('search_size', 'buffer_size', 'retrain_frequency', 'pause_during_update')
 """Fields of the policy that are flags, and so stand at the top of a settings file."""
 
+POLICY_OF_SITE = ('slots', 'share_learners')
+"""Fields of the policy that follow, in whole or in part, from the site."""
+
 
 class Section(BaseModel):
     """Base of every section: unknown keys are refused, and numbers are finite."""
@@ -65,7 +68,7 @@ else:
     _kept: dict[str, Any] = {
         name: (field.annotation, field)
         for name, field in Policy.model_fields.items()
-        if name not in (*POLICY_FLAGS, 'slots')
+        if name not in (*POLICY_FLAGS, *POLICY_OF_SITE)
     }
     PolicySettings = create_model(
         'PolicySettings',

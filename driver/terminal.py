@@ -149,10 +149,11 @@ class TerminalView:
         print(line, file=self._stream, flush=True)
 
     def _show_live(self) -> None:
-        from rich.console import Console
         from rich.live import Live
 
-        console = Console(file=self._stream)
+        from .terminal_console import PatientConsole
+
+        console = PatientConsole(file=self._stream)
         with ExitStack() as stack:
             live = stack.enter_context(
                 Live(self._panel(), console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)

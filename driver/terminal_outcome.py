@@ -75,12 +75,13 @@ def print_outcome(outcome: Outcome, stream: TextIO | None = None) -> None:
 
 
 def _print(outcome: Outcome, stream: TextIO) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from .terminal_console import PatientConsole
+
     # Text that is piped somewhere is for programs: no line of it is cut to some width.
-    console = Console(file=stream, soft_wrap=True, highlight=False)
+    console = PatientConsole(file=stream, soft_wrap=True, highlight=False)
     console.print()
     if outcome.best:
         table = Table(title=f'Best of {outcome.simulations} simulations', title_justify='left')

@@ -7,22 +7,56 @@ import secrets
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from proxystore.store import Store
 
 from scoutbee.contracts.errors import InputTaskError
-from scoutbee.contracts.storage import Loan
+from scoutbee.contracts.storage import Depot, Loan
 
 from .connectors import Key
 from .stores import Places, TopicStore, close_store, open_store
 
 
+class RunDepot(Depot, Protocol):
+    """A depot as the driver sees it, which opens and closes it and reports on it."""
+
+    @property
+    def stores(self) -> Mapping[str, str]:
+        """Name of the store of each topic that has one, as the queues want it."""
+        ...
+
+    @property
+    def thresholds(self) -> Mapping[str, int | None]:
+        """Threshold of each topic that has a store, as the queues want it."""
+        ...
+
+    @property
+    def created(self) -> int:
+        """Objects stored so far by the driver."""
+        ...
+
+    @property
+    def evicted(self) -> int:
+        """Objects evicted so far by the driver."""
+        ...
+
+    def leaked(self) -> int:
+        """How many objects the stores hold now."""
+        ...
+
+    def close(self) -> None:
+        """Remove what is left and close the stores."""
+        ...
+
+
 class DirectDepot:
     """Sends every object with its task: for tests, and for campaigns without ProxyStore."""
 
-    created = 0
-    evicted = 0
+    stores: ClassVar[Mapping[str, str]] = {}
+    thresholds: ClassVar[Mapping[str, int | None]] = {}
+    created: ClassVar[int] = 0
+    evicted: ClassVar[int] = 0
 
     def lend(self, topic: str, obj: Any) -> Loan:
         """Make an object available to tasks of a topic.
@@ -71,14 +105,14 @@ class ProxyDepot:
         self._lock = threading.Lock()
         self._lent: dict[str, tuple[Store[Any], Key]] = {}
         self._open: dict[str, Store[Any]] = {}
-        self.thresholds = {topic: settings.threshold for topic, settings in topics.items()}
+        self.thresholds: Mapping[str, int | None] = {topic: kept.threshold for topic, kept in topics.items()}
         try:
             for topic, settings in topics.items():
                 self._open[topic] = open_store(places, topic, settings)
         except BaseException:
             self.close()
             raise
-        self.stores = {topic: store.name for topic, store in self._open.items()}
+        self.stores: Mapping[str, str] = {topic: store.name for topic, store in self._open.items()}
 
     def __enter__(self) -> ProxyDepot:
         return self
@@ -140,6 +174,15 @@ class ProxyDepot:
         stores, self._open = self._open, {}
         for store in stores.values():
             close_store(store)
+
+
+def make_depot(places: Places, topics: Mapping[str, TopicStore]) -> RunDepot:
+    """The depot for some topics' settings: without any, objects go with their tasks (``--no-proxystore``).
+
+    Raises:
+        ConfigurationError: If a backend cannot be used.
+    """
+    return ProxyDepot(places, topics) if topics else DirectDepot()
 
 
 def new_run_name() -> str:

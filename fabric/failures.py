@@ -18,7 +18,6 @@ _LONGEST_TRACEBACK = 20000
 _LOST_NAMES = frozenset(
     {
         # Parsl's, by name, so that only a process that runs Parsl imports it.
-        'WorkerLost',
         'ManagerLost',
         'BadStateException',
         'TooManyJobFailuresError',
@@ -53,10 +52,14 @@ def kind_of(error: BaseException) -> FailureKind:
 
 
 def engine_kind_of(error: BaseException) -> FailureKind:
-    """What would help against an error that an engine reports for a task."""
-    if isinstance(error, (WorkerLostError, EngineLostError, BrokenExecutor, CancelledError)):
-        return FailureKind.LOST
-    if any(base.__name__ in _LOST_NAMES for base in type(error).__mro__):
+    """What would help against an error that an engine reports for a task.
+
+    A task under which its own worker died is under suspicion (killed); one that went down with others is not (lost).
+    """
+    names = {base.__name__ for base in type(error).__mro__}
+    if isinstance(error, WorkerLostError) or 'WorkerLost' in names:  # the second is Parsl's
+        return FailureKind.KILLED
+    if isinstance(error, (EngineLostError, BrokenExecutor, CancelledError)) or names & _LOST_NAMES:
         return FailureKind.LOST
     return kind_of(error)
 

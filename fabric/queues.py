@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from colmena.exceptions import KillSignalException, TimeoutException
-from colmena.models import Result, SerializationMethod
+from colmena.models import ResourceRequirements, Result, SerializationMethod
 from colmena.queue.redis import RedisQueues
 from proxystore.proxy import Proxy, extract, get_factory
+from proxystore.store import get_store
 from proxystore.store.utils import get_key
 
 from scoutbee.contracts.errors import FailureKind
@@ -68,7 +70,7 @@ class SecureRedisQueues(RedisQueues):
                 servers.
             prefix: Start of every key; unique to this object if not given.
             stores: Name of the registered ProxyStore store of each topic that has one.
-            thresholds: Size in bytes from which a worker puts a value into the topic's store; None for never.
+            thresholds: Size in bytes, pickled, from which a worker puts a value into the topic's store; None for never.
             patience: How many seconds the server may be out of reach before an operation gives up.
 
         Raises:
@@ -90,7 +92,7 @@ class SecureRedisQueues(RedisQueues):
             serialization_method=SerializationMethod.PICKLE,
             keep_inputs=False,
             proxystore_name={topic: name for topic, name in (stores or {}).items() if topic in used},
-            proxystore_threshold=used,
+            proxystore_threshold={topic: _as_colmena_counts(limit) for topic, limit in used.items()},
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -117,6 +119,60 @@ class SecureRedisQueues(RedisQueues):
         link, self.redis_client = self.redis_client, None
         if link is not None:
             link.close()
+
+    def send_inputs(
+        self,
+        *input_args: Any,
+        method: str | None = None,
+        input_kwargs: dict[str, Any] | None = None,
+        keep_inputs: bool | None = None,
+        resources: ResourceRequirements | dict[str, Any] | None = None,
+        topic: str = 'default',
+        task_info: dict[str, Any] | None = None,
+        max_retries: int = 0,
+    ) -> str:
+        """Send a task; returns its id.
+
+        Unlike Colmena's own, it puts no argument into a store: a depot does that, which knows when to evict it. Only
+        what the task returns is stored by size.
+
+        Args:
+            input_args: Arguments; proxies stay proxies.
+            method: Kind of task.
+            input_kwargs: Keyword arguments.
+            keep_inputs: Not used: inputs never come back.
+            resources: Not used by our engines.
+            topic: Topic, which decides where the result is waited for.
+            task_info: Comes back with the result; plain data that JSON can hold.
+            max_retries: Not used: the agents decide about retries.
+
+        Raises:
+            ValueError: If there is no such topic, or the task is too large for Redis.
+            QueuesLostError: If the server has been out of reach for longer than the patience.
+        """
+        if topic not in self.topics:
+            raise ValueError(f'There is no topic {topic!r}; expected one of {", ".join(sorted(self.topics))}.')
+        task = Result(
+            (input_args, input_kwargs or {}),
+            method=method,
+            keep_inputs=False,
+            serialization_method=self.serialization_method,
+            task_info=task_info or {},
+            resources=resources or ResourceRequirements(),
+            topic=topic,
+        )
+        task.time.serialize_inputs, _ = task.serialize()
+        store = get_store(self.proxystore_name[topic]) if self.proxystore_name[topic] is not None else None
+        if store is not None:
+            task.proxystore_name = store.name
+            task.proxystore_config = store.config()
+            task.proxystore_threshold = self.proxystore_threshold[topic]
+        self._send_request(task.json(exclude_none=True), topic)
+        with self._active_lock:
+            self._active_tasks.add(task.task_id)
+            self._all_complete.clear()
+        logger.debug('Sent a task of %s on topic %s', method, topic)
+        return str(task.task_id)
 
     def get_result(self, topic: str = 'default', timeout: float | None = None) -> Result:
         """Get a completed result, its value fetched where the worker sent a proxy.
@@ -261,3 +317,8 @@ class SecureRedisQueues(RedisQueues):
                 get_factory(result.value).get_store().evict(get_key(result.value))
         except Exception as error:
             logger.warning('A value that nobody waits for could not be evicted: %s', error)
+
+
+def _as_colmena_counts(size: int) -> int:
+    """A size in bytes as Colmena measures it: the memory of a string with two hexadecimal digits a byte."""
+    return 2 * size + sys.getsizeof('')

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import redis
 
@@ -42,7 +42,7 @@ class EmbeddedRedis:
         """Args: max_memory: Most memory for data, in Redis' notation (``4gb``); no limit if not given."""
         self._max_memory = max_memory
         self._password = secrets.token_urlsafe(32)
-        self._directory: Path | None = None
+        self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._address: RedisAddress | None = None
 
@@ -80,7 +80,7 @@ class EmbeddedRedis:
         if self.is_alive():
             raise EngineError('The embedded Redis server is already running; stop it before starting it again.')
         self.stop()
-        self._directory = Path(tempfile.mkdtemp(prefix='scoutbee-redis-'))  # mkdtemp makes it 0700
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it has no name, so nothing is left whoever is killed
         try:
             for _ in range(_ATTEMPTS):  # a port that was free a moment ago may be taken by now
                 address = self._address or RedisAddress(_HOST, _free_port(), password=self._password)
@@ -93,33 +93,33 @@ class EmbeddedRedis:
             raise
 
     def stop(self) -> None:
-        """Stop the server and remove what it left; harmless if it does not run."""
+        """Stop the server; harmless if it does not run."""
         self._end_process()
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory = None
+        if self._log is not None:
+            self._log.close()
+        self._log = None
 
     def is_alive(self) -> bool:
         """Whether the server's process runs."""
         return self._process is not None and self._process.poll() is None
 
     def _launch(self, address: RedisAddress) -> bool:
-        assert self._directory is not None
-        with (self._directory / 'log').open('ab') as log:
+        # The server works in a private directory that is gone once it runs: it has nothing to write, and cannot.
+        with tempfile.TemporaryDirectory(prefix='scoutbee-redis-') as directory:
             self._process = subprocess.Popen(
                 [_server_binary(), '-'],
                 stdin=subprocess.PIPE,
-                stdout=log,
+                stdout=self._log,
                 stderr=subprocess.STDOUT,
-                cwd=self._directory,
+                cwd=directory,
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
-            pipe.write(self._configuration(address).encode())
-        if self._answers(address):
-            return True
+            assert self._process.stdin is not None
+            with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+                pipe.write(self._configuration(address).encode())
+            if self._answers(address):
+                return True
         self._end_process()
         return False
 
@@ -132,7 +132,6 @@ class EmbeddedRedis:
             'save ""',
             'appendonly no',
             'maxmemory-policy noeviction',
-            f'dir "{self._directory}"',
         ]
         if self._max_memory is not None:
             lines.append(f'maxmemory {self._max_memory}')
@@ -161,8 +160,9 @@ class EmbeddedRedis:
             process.wait()
 
     def _log_tail(self) -> str:
-        assert self._directory is not None
-        return ' | '.join((self._directory / 'log').read_text(errors='replace').splitlines()[-5:])
+        assert self._log is not None
+        self._log.seek(0)
+        return ' | '.join(self._log.read().decode(errors='replace').splitlines()[-5:])
 
 
 def _is_ours(client: redis.Redis) -> bool | None:

@@ -24,8 +24,7 @@ class TopicStore:
 
     Attributes:
         backend: Name of a backend, one of ``BACKENDS``.
-        threshold: Size in bytes, pickled, from which an object is stored; None for never. Colmena, which decides
-            this for what workers return, counts the two hexadecimal digits of each byte.
+        threshold: Size in bytes, pickled, from which an object is stored; None for never.
         cache_size: How many objects each worker keeps for later tasks of the topic; 0 for none.
     """
 

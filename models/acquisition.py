@@ -141,7 +141,7 @@ class Random:
 
     def __call__(self, predictions: Floats, context: AcquisitionContext) -> Floats:
         """Scores drawn evenly from 0 to 1, shape (n,), float64."""
-        scores = context.rng.random(_checked(predictions).shape[1])
+        scores: Floats = context.rng.random((_checked(predictions).shape[1],), dtype=np.float64)
         scores[np.isnan(predictions).any(axis=0)] = np.nan
         return scores
 

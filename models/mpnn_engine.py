@@ -43,7 +43,7 @@ class Engine:
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """The network's weights, by name."""
-        flat = np.asarray(keras.ops.convert_to_numpy(self._network.flat))
+        flat = np.asarray(self._network.flat.numpy())
         sizes = [math.prod(shape) for shape in self._network.shapes.values()]
         parts = np.split(flat, np.cumsum(sizes)[:-1])
         return {n: p.reshape(s).copy() for (n, s), p in zip(self._network.shapes.items(), parts, strict=True)}

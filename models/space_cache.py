@@ -148,7 +148,7 @@ def _write(path: Path, array: NDArray[Any]) -> None:
 
 
 def _checksum(array: NDArray[Any]) -> int:
-    return zlib.crc32(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))) if array.nbytes else 0
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data) if array.nbytes else 0
 
 
 def _discard(entry: Path) -> None:

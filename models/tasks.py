@@ -81,6 +81,6 @@ def infer(artifact: ModelArtifact, features: Any) -> NDArray[np.float32]:
 
 def unwrap(obj: T) -> T:
     """What a transparent proxy stands for; anything else as it is."""
-    # Proxies of ProxyStore (and of lazy-object-proxy and wrapt, on which they are modelled) carry their target so.
-    target: T = getattr(obj, '__wrapped__', obj)
+    # ProxyStore's proxies resolve themselves when asked for this; no other object has it.
+    target: T = getattr(obj, '__proxy_wrapped__', obj)
     return target

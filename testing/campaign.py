@@ -70,7 +70,12 @@ class HillCampaign:
         self._seeds = seeds
         self._goal_found = goal_found
         self._saved = saved
-        self._tasks = {'simulate': hill, 'train': fit, 'infer': evaluate, **(tasks or {})}
+        self._tasks: dict[str, Callable[..., Any]] = {
+            'simulate': hill,
+            'train': fit,
+            'infer': evaluate,
+            **(tasks or {}),
+        }
         x = np.linspace(0.05, 0.35, known)
         self._known = (x, np.array([hill(float(v))['height'] for v in x]))
         self._chunks = [

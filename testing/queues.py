@@ -46,6 +46,7 @@ class ThreadQueues(ColmenaQueues):
 
     def flush(self) -> None:
         """Drop everything that waits."""
-        for waiting in (self._requests, *self._results.values()):
-            while not waiting.empty():
-                waiting.get_nowait()
+        waiting: list[queue.Queue[Any]] = [self._requests, *self._results.values()]
+        for messages in waiting:
+            while not messages.empty():
+                messages.get_nowait()

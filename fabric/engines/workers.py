@@ -137,6 +137,8 @@ class _Slot:
 
     def _run(self, task: Task, future: Future[Any]) -> None:
         if self._process is None or not self._process.is_alive():
+            if self._pipe is not None:
+                self._pipe.close()
             self._start()
         process, pipe = self._process, self._pipe
         if process is None or pipe is None:

@@ -84,6 +84,24 @@ class TestTrainer:
         assert [(r.member, r.model_file) for r in records] == [(0, 'models/g1m0.npz'), (1, 'models/g1m1.npz')]
         assert all('loss' in r.metrics for r in records)
 
+    def test_on_shared_workers_each_model_is_asked_before_the_next_is_trained(self, make_context, answer):
+        context = make_context(HillCampaign(members=2, chunk_size=200), share_learners=True, rerank='model')
+        context.board.learning.training_wanted = 'begin'
+        trainer = Trainer(context)
+        launcher, receiver = inference(context)
+        trainer.step()
+        trainer.step()
+        answer(context, train)
+        trainer.step()  # takes the first model
+        trainer.step()  # and holds the second training back
+        launcher.step()
+        launcher.step()
+        assert answer(context, evaluate).topic == 'infer'
+        receiver.step()
+        assert context.board.rankings_asked == 1
+        trainer.step()
+        assert answer(context, train).topic == 'train'
+
     def test_enough_new_observations_are_a_reason_and_are_remembered_during_an_update(self, make_context):
         context = make_context(retrain_frequency=4)
         observe(context, 3)

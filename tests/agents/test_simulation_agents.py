@@ -279,3 +279,28 @@ def test_nothing_is_launched_while_models_are_updated_if_the_policy_says_so(make
     assert context.board.may_launch
     context.board.learning.begin(Update(1, frozenset({0}), 0.0))
     assert not context.board.may_launch
+
+
+def test_a_result_that_cannot_be_recorded_is_tried_again_and_then_given_up(make_context, answer, monkeypatch):
+    context = make_context(simulation_retries=1)
+    launcher, receiver = ready(context, 1)
+
+    def broken(*args, **kwargs):
+        raise ValueError('no such field')
+
+    monkeypatch.setattr('scoutbee.agents.simulation_receiver.SimulationRecord', broken)
+    for _ in range(2):
+        launcher.step()
+        answer(context, {'height': 0.5})
+        with pytest.raises(ValueError, match='no such field'):
+            receiver.step()
+    assert context.board.counts.failed == 1
+    assert context.board.is_starved()
+
+
+def test_the_campaign_does_not_starve_while_a_result_is_read(make_context, answer):
+    context = make_context()
+    launcher, _ = ready(context, 1)
+    launcher.step()
+    context.board.land('x0', 1)
+    assert not context.board.is_starved()

@@ -68,6 +68,12 @@ def test_a_table_is_read_by_its_smiles_column(write, content):
     assert read(write(content, 'space.csv'))[0].smiles == ['CCO', 'O']
 
 
+def test_a_row_without_smiles_is_rejected(write):
+    found, rejects = read(write('smiles,name\nCCO,a\n,b\n" ",c\n', 'space.csv'))
+    assert found.smiles == ['CCO']
+    assert rejects.summary() == '2 without a SMILES'
+
+
 def test_gzip_is_seen_from_the_content_not_from_the_name(write):
     packed = gzip.compress(b'CCO\nO\n')
     assert read(write(packed, 'space.smi.gz'))[0].smiles == ['CCO', 'O']

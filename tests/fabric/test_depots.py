@@ -10,7 +10,7 @@ from proxystore.store import get_store
 
 from scoutbee.contracts.errors import ConfigurationError, InputTaskError
 from scoutbee.fabric.connectors import DirectoryConnector, Key, LockedRedisConnector
-from scoutbee.fabric.depots import DirectDepot, ProxyDepot, new_run_name
+from scoutbee.fabric.depots import ProxyDepot, make_depot, new_run_name
 from scoutbee.fabric.errors import TamperedObjectError
 from scoutbee.fabric.methods import TaskMethod
 from scoutbee.fabric.queues import SecureRedisQueues
@@ -20,23 +20,21 @@ LARGE = np.arange(10_000)
 TOPICS = ('simulate', 'train', 'infer')
 
 
-def make_depot(backend, address, directory):
-    if backend == 'direct':
-        return DirectDepot()
-    stores = {topic: TopicStore(backend, 1000) for topic in ('simulate', 'train')}
-    return ProxyDepot(Places(new_run_name(), address, directory), stores)
+def open_depot(backend, address, directory):
+    stores = {topic: TopicStore(backend, 1000) for topic in ('simulate', 'train')} if backend != 'direct' else {}
+    return make_depot(Places(new_run_name(), address, directory), stores)
 
 
 @pytest.fixture(params=['redis', 'file'])
 def proxy_depot(request, address, tmp_path):
-    made = make_depot(request.param, address, tmp_path)
+    made = open_depot(request.param, address, tmp_path)
     yield made
     made.close()
 
 
 @pytest.fixture(params=['direct', 'redis', 'file'])
 def depot(request, address, tmp_path):
-    made = make_depot(request.param, address, tmp_path)
+    made = open_depot(request.param, address, tmp_path)
     yield made
     made.close()
 
@@ -117,6 +115,23 @@ def test_a_large_value_of_a_worker_is_fetched_and_evicted(proxy_depot, address):
     assert type(second.value) is np.ndarray
     assert queues.fetched == 1
     assert proxy_depot.leaked() == 1  # the loan
+    proxy_depot.reclaim(loan)
+    assert proxy_depot.leaked() == 0
+    queues.disconnect()
+
+
+@pytest.mark.parametrize('items', [100, 150])
+def test_driver_and_worker_mean_the_same_by_a_threshold(proxy_depot, address, items):
+    """An array just under it goes with the task and comes back with the result; one over it uses the store."""
+    queues = SecureRedisQueues(address, TOPICS, stores=proxy_depot.stores, thresholds=proxy_depot.thresholds)
+    is_large = len(pickle.dumps(np.ones(items), protocol=5)) >= 1000
+    loan = proxy_depot.lend('simulate', np.ones(items))
+    queues.send_inputs(loan.ref, method='simulate', topic='simulate')
+    assert proxy_depot.leaked() == is_large
+    _, task = queues.get_task(timeout=2)
+    queues.send_result(TaskMethod('simulate', np.copy)(task))
+    assert proxy_depot.leaked() == 2 * is_large
+    np.testing.assert_equal(queues.get_result('simulate', timeout=2).value, np.ones(items))
     proxy_depot.reclaim(loan)
     assert proxy_depot.leaked() == 0
     queues.disconnect()

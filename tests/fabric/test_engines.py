@@ -139,7 +139,7 @@ class TestEveryEngine:
         rig.ask('simulate', 'well')  # on the other worker, at the same time
         assert rig.hear('simulate').success
         victim.kill()
-        assert failure(rig.hear('simulate'))['kind'] == 'lost'
+        assert failure(rig.hear('simulate'))['kind'] == 'killed'
         for _ in range(3):
             rig.ask('simulate', 'well')
         assert all(rig.hear('simulate').success for _ in range(3))
@@ -154,6 +154,11 @@ class TestEveryEngine:
         assert rig.queues.fetched == 1
         rig.depot.reclaim(loan)
         assert rig.depot.leaked() == 0
+
+    def test_nothing_listens_beyond_this_machine(self, rig):
+        members = [psutil.Process(rig.engine.pid), *session_members(rig.engine.pid)]
+        listening = [c for p in members for c in p.net_connections('inet') if c.status == psutil.CONN_LISTEN]
+        assert {c.laddr.ip.removeprefix('::ffff:') for c in listening} <= {'127.0.0.1', '::1'}
 
     def test_a_ctrl_c_leaves_it_alone(self, rig):
         for process in [psutil.Process(rig.engine.pid), *session_members(rig.engine.pid)]:
@@ -206,6 +211,16 @@ def test_an_interchange_that_dies_loses_its_tasks_and_ends_the_server(new_rig):
     wait_for(lambda: not new_rig.engine.alive())
     assert new_rig.engine.exit_code == EXIT_LOST
     assert 'interchange' in new_rig.engine.log_tail(60)
+
+
+@breaks_parsl
+def test_a_manager_that_dies_loses_its_tasks_and_is_replaced(new_rig):
+    task = new_rig.running('forever')
+    manager = next(p for p in task.parents() if 'process_worker_pool' in ' '.join(p.cmdline()))
+    manager.kill()
+    assert failure(new_rig.hear('simulate'))['kind'] == 'lost'
+    new_rig.ask('simulate', 'well')
+    assert new_rig.hear('simulate').success
 
 
 @slow

@@ -5,13 +5,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.learning import ModelArtifact, ModelVersion
 from scoutbee.models.artifacts import artifact_file_name, load_artifact, load_ensemble, save_artifact
 
 
 def model(value=1.0, surrogate='mpnn'):
-    arrays = {'file': np.full((2, 3), value), 'a/b': np.arange(4, dtype=np.int16), 'empty': np.empty((0, 2), np.float32)}
+    arrays = {
+        'file': np.full((2, 3), value),
+        'a/b': np.arange(4, dtype=np.int16),
+        'empty': np.empty((0, 2), np.float32),
+    }
     return ModelArtifact(surrogate, {'settings': {'width': 8}}, arrays, {'seconds': 1.5})
 
 

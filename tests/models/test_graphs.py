@@ -5,12 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit.Chem import MolFromSmiles
+
 from scoutbee.contracts.errors import InputTaskError
 from scoutbee.models.graph_featurizer import PARALLEL_FROM, GraphFeaturizer, graphs_of
 from scoutbee.models.graphs import ATOM_COLUMNS, restore_graphs
 from scoutbee.models.mpnn_batches import make_batch, pad_batch
 
-SMILES = ['C', 'CCO', 'c1ccccc1', 'N#Cc1ccc(S(=O)(=O)N2CC2)cc1', '[NH4+].[Cl-]', '[Xe]', 'CC(=O)[O-]', 'C1CCCCCCCCC1', 'O']
+SMILES = [
+    'C',
+    'CCO',
+    'c1ccccc1',
+    'N#Cc1ccc(S(=O)(=O)N2CC2)cc1',
+    '[NH4+].[Cl-]',
+    '[Xe]',
+    'CC(=O)[O-]',
+    'C1CCCCCCCCC1',
+    'O',
+]
 READ = {column.name: column for column in ATOM_COLUMNS}
 
 

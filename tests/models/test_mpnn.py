@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from scoutbee.contracts.errors import ConfigurationError, ConvergenceTaskError, InputTaskError
 from scoutbee.contracts.learning import ModelArtifact
 from scoutbee.models.artifacts import load_artifact, save_artifact
@@ -65,7 +66,10 @@ def test_rescaled_weights_predict_the_same():
     def predicted(weights, mean, deviation):
         return (hidden @ weights['output_kernel'] + weights['output_bias']) * deviation + mean
 
-    before, after = predicted(weights, 12.0, 0.4), predicted(rescale_output(weights, (12.0, 0.4), (11.0, 0.7)), 11.0, 0.7)
+    before, after = (
+        predicted(weights, 12.0, 0.4),
+        predicted(rescale_output(weights, (12.0, 0.4), (11.0, 0.7)), 11.0, 0.7),
+    )
     assert np.allclose(before, after, atol=1e-5)
 
 

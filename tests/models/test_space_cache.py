@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+
 from scoutbee.contracts.errors import ConfigurationError, InputTaskError
 from scoutbee.models.graph_featurizer import GraphFeaturizer
 from scoutbee.models.space_cache import cached_features, content_hash
@@ -55,7 +56,9 @@ def test_restored_arrays_are_memory_maps(tmp_path):
     assert isinstance(features.values, np.memmap)
 
 
-@pytest.mark.parametrize('other', [['a', 'bc', 'def'], ['bcd', 'a', 'ef'], ['a', 'bcd'], ['abcd', '', 'ef'][::2], ['a1:b']])
+@pytest.mark.parametrize(
+    'other', [['a', 'bc', 'def'], ['bcd', 'a', 'ef'], ['a', 'bcd'], ['abcd', '', 'ef'][::2], ['a1:b']]
+)
 def test_other_inputs_are_another_entry(other):
     assert content_hash(LengthFeaturizer(), INPUTS) != content_hash(LengthFeaturizer(), other)
     assert content_hash(LengthFeaturizer(), INPUTS) != content_hash(LengthFeaturizer('lengths-2'), INPUTS)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from proxystore.proxy import Proxy
+
 from scoutbee.contracts.errors import ConfigurationError, InputTaskError, TaskError
 from scoutbee.contracts.learning import ModelArtifact
 from scoutbee.models import registry
@@ -41,7 +42,7 @@ class Mean:
 
     def predict(self, artifact, features):
         assert type(features) is Rows
-        predicted = features.x * 0 + artifact.arrays['mean'][0] + self.shift
+        predicted = np.where(np.isfinite(features.x), 0.0, np.nan) + artifact.arrays['mean'][0] + self.shift
         return predicted[:-1] if self.shift == 99 else predicted
 
 
