@@ -18,7 +18,7 @@ class LearningOptions(BaseModel):
     surrogate: str = Field('mpnn', description='Surrogate that learns: mpnn, fingerprint or gaussian_process.')
     surrogate_settings: dict[str, Any] = Field(default_factory=dict, description='Settings of the surrogate.')
     model_count: int = Field(8, ge=1, description='Members of the ensemble.')
-    warm_start: bool = Field(True, description='Start each training from the last weights instead of from scratch.')
+    warm_start: bool = Field(False, description='Start each training from the last weights instead of from scratch.')
     minimum_observations: int = Field(8, ge=2, description='Observations below which nothing is trained.')
     acquisition: str = Field(
         'ucb', description='How candidates are ranked: ucb, greedy, expected_improvement, thompson or random.'

@@ -66,11 +66,13 @@ _OPTIONS: Mapping[str, Callable[[Settings], BaseModel]] = {'molecules': _molecul
 
 def _learning(settings: Settings) -> dict[str, Any]:
     """How to learn and choose; the same settings for every campaign over a fixed search space."""
-    trained = {'learning_rate': settings.learning_rate, 'num_epochs': settings.num_epochs}
+    flags = {'learning_rate': settings.learning_rate, 'num_epochs': settings.num_epochs}
+    given = {name: value for name, value in flags.items() if value is not None}
     return {
         'surrogate': settings.surrogate,
-        'surrogate_settings': {**(trained if settings.surrogate == 'mpnn' else {}), **settings.model},
+        'surrogate_settings': {**(given if settings.surrogate == 'mpnn' else {}), **settings.model},
         'model_count': settings.model_count,
+        'warm_start': settings.warm_start,
         'acquisition': settings.acquisition,
         'beta': settings.beta,
         'candidates_per_task': settings.molecules_per_ml_task,

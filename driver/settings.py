@@ -142,9 +142,14 @@ class Settings(BaseModel):
         default=None, description='A saved ensemble to start from.'
     )
     model_count: Annotated[int, _LEARNING] = Field(default=8, ge=1, description='Models in the ensemble.')
-    learning_rate: Annotated[float, _LEARNING] = Field(default=1e-3, gt=0, description='Learning rate of the training.')
-    num_epochs: Annotated[int, _LEARNING] = Field(
-        default=512, ge=1, description='Passes over the training set, at most.'
+    learning_rate: Annotated[float | None, _LEARNING] = Field(
+        default=None, gt=0, description="Learning rate of the training; the network's own if not given."
+    )
+    num_epochs: Annotated[int | None, _LEARNING] = Field(
+        default=None, ge=1, description='Passes over the training set, at most; by its size if not given.'
+    )
+    warm_start: bool = Field(
+        default=False, description='Start each training from the last weights of its model instead of from scratch.'
     )
     model: dict[str, JsonValue] = Field(
         default_factory=dict, description='Further settings of the surrogate, by their names.'

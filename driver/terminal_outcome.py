@@ -18,6 +18,9 @@ Status = Literal['completed', 'exhausted', 'failed', 'interrupted']
 SHOWN = 10
 """How many of the best are shown."""
 
+WIDE = 200
+"""Columns of a table that goes to no terminal."""
+
 
 @dataclass(frozen=True)
 class RandomSampling:
@@ -81,7 +84,8 @@ def _print(outcome: Outcome, stream: TextIO) -> None:
     from .terminal_console import PatientConsole
 
     # Text that is piped somewhere is for programs: no line of it is cut to some width.
-    console = PatientConsole(file=stream, soft_wrap=True, highlight=False)
+    width = None if stream.isatty() else WIDE
+    console = PatientConsole(file=stream, soft_wrap=True, highlight=False, width=width)
     console.print()
     if outcome.best:
         table = Table(title=f'Best of {outcome.simulations} simulations', title_justify='left')

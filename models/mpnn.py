@@ -44,7 +44,6 @@ class Mpnn(BaseModel):
     )
     validation_fraction: float = Field(0.1, ge=0, le=0.5, description='Share of the data held out for validation.')
     time_limit_seconds: float | None = Field(None, gt=0, description='Training stops after this long.')
-    warm_start: bool = Field(False, description="Start from the member's last weights instead of from scratch.")
 
     @property
     def name(self) -> str:
@@ -69,7 +68,7 @@ class Mpnn(BaseModel):
         Values that are all the same are learned as that constant.
 
         Raises:
-            InputTaskError: If ``previous`` is to be started from and cannot be.
+            InputTaskError: If ``previous`` cannot be started from.
             ConvergenceTaskError: If training diverged.
         """
         from .mpnn_engine import engine
@@ -87,7 +86,7 @@ class Mpnn(BaseModel):
             **result.metrics,
             'validation_rmse': result.metrics['validation_rmse'] * scale[1],
             'observations': float(len(data.values)),
-            'warm_started': float(self._starts_from(previous)),
+            'warm_started': float(previous is not None),
             'seconds': time.monotonic() - started,
         }
         config = {'settings': self.model_dump(mode='json'), 'features': self.featurizer.name}
@@ -118,19 +117,16 @@ class Mpnn(BaseModel):
         patience = self.patience or max(10, epochs // 2)
         return Schedule(self.learning_rate, epochs, size, patience, self.time_limit_seconds)
 
-    def _starts_from(self, previous: ModelArtifact | None) -> bool:
-        return self.warm_start and previous is not None
-
     def _first_weights(
         self, previous: ModelArtifact | None, scale: tuple[float, float], rng: np.random.Generator
     ) -> Mapping[str, NDArray[np.float32]]:
-        if previous is None or not self.warm_start:
+        if previous is None:
             return initial_weights(self.width, self.steps, rng)
         model, weights, old = _read(previous)
         if (model.width, model.steps) != (self.width, self.steps):
             raise InputTaskError(
                 f'Expected a model {self.width} wide with {self.steps} steps to start from, got one {model.width} wide '
-                f'with {model.steps}; use its width and steps, or set warm_start to false.'
+                f'with {model.steps}; use its width and steps, or start from scratch.'
             )
         return rescale_output(weights, old, scale)
 

@@ -147,16 +147,16 @@ def test_values_of_any_scale_are_learned():
 
 @pytest.mark.slow
 def test_a_warm_start_goes_on_from_the_last_model():
-    warm = SMALL.model_copy(update={'warm_start': True, 'num_epochs': 1, 'learning_rate': 1e-9})
+    warm = SMALL.model_copy(update={'num_epochs': 1, 'learning_rate': 1e-9})
     last = SMALL.train(chains(), member=0, seed=0)
     more = TrainingData(graphs_of([*CHAINS, 'CCS']), np.append(VALUES, 30.0))
     went_on = warm.train(more, member=0, seed=0, previous=last)
     assert went_on.metrics['warm_started'] == 1
     assert np.allclose(warm.predict(went_on, chains().features), SMALL.predict(last, chains().features), atol=1e-3)
-    scratch = SMALL.train(chains(), member=0, seed=0, previous=went_on)
+    scratch = SMALL.train(chains(), member=0, seed=0)
     assert np.array_equal(scratch.arrays['atom_table'], last.arrays['atom_table'])
     with pytest.raises(InputTaskError, match='wide'):
-        Mpnn(width=32, warm_start=True).train(chains(), member=0, seed=0, previous=last)
+        Mpnn(width=32).train(chains(), member=0, seed=0, previous=last)
 
 
 @pytest.mark.slow
