@@ -137,6 +137,15 @@ def _log_choose(n: int | NDArray[np.int64], k: int | NDArray[np.int64]) -> Float
     return np.asarray(logs[n_] - logs[k_] - logs[n_ - k_], dtype=np.float64)
 
 
+def _found_by_chance(chance: Chance, known: int) -> str:
+    if chance.found_mean[0] == 0:
+        return f'none of the {known:,} known values does'
+    return (
+        f'random picks: {chance.found_mean[0]:.2g} '
+        f'({chance.level:.0%}: {chance.found_low[0]:.0f} to {chance.found_high[0]:.0f})'
+    )
+
+
 def verdict(values: Sequence[float], reference_values: Sequence[float], objective: Objective) -> str | None:
     """In a sentence or two: what was found, and what as many random picks would have given.
 
@@ -149,7 +158,8 @@ def verdict(values: Sequence[float], reference_values: Sequence[float], objectiv
         The text, or None where either side has no values.
     """
     mine = np.asarray([value for value in values if np.isfinite(value)], dtype=np.float64)
-    if not mine.size or not np.isfinite(np.asarray(reference_values, dtype=np.float64)).any():
+    known = int(np.isfinite(np.asarray(reference_values, dtype=np.float64)).sum())
+    if not mine.size or not known:
         return None
     chance = random_choice(reference_values, [mine.size], objective)
     unit = f' {objective.unit}' if objective.unit else ''
@@ -160,8 +170,5 @@ def verdict(values: Sequence[float], reference_values: Sequence[float], objectiv
     )
     if objective.threshold is not None:
         found = sum(objective.is_found(float(value)) for value in mine)
-        text = (
-            f'{found} of {mine.size} reach {objective.threshold:g}{unit}; random picks: {chance.found_mean[0]:.2g} '
-            f'({chance.level:.0%}: {chance.found_low[0]:.0f} to {chance.found_high[0]:.0f}). {text}'
-        )
+        text = f'{found} of {mine.size} reach {objective.threshold:g}{unit}; {_found_by_chance(chance, known)}. {text}'
     return text

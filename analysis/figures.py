@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -155,7 +156,8 @@ def _figure(xlabel: str, ylabel: str, size: tuple[float, float] = (4.8, 3.7)) ->
     with svg.style():
         figure = Figure(figsize=size, layout='constrained')
         axes = figure.subplots()
-        axes.set(xlabel=xlabel, ylabel=ylabel)
+        # A quantity's full name is longer than the axis.
+        axes.set(xlabel=textwrap.fill(xlabel, 46), ylabel=textwrap.fill(ylabel, 36))
     return figure, axes
 
 

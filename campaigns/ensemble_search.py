@@ -170,7 +170,8 @@ class EnsembleSearch(ABC):
         def produce() -> Iterator[Candidate]:
             for row in top_order(scores, taken):
                 predicted = matrix[:, row].astype(np.float64)
-                choice = Choice(number, float(scores[row]), float(predicted.mean()), float(predicted.std()), generation)
+                std = float(predicted.std()) if len(predicted) > 1 else None  # one model says nothing of its doubt
+                choice = Choice(number, float(scores[row]), float(predicted.mean()), std, generation)
                 yield self._candidate(int(row), choice)
 
         return Ranking(produce(), self.space.size, self._warnings(predictions, matrix))

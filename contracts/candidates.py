@@ -15,7 +15,7 @@ class Choice:
         ranking: Number of the ranking that chose it; 0 is the order the campaign started with.
         score: Value of the acquisition function; higher is better.
         mean: Predicted value, in the objective's unit, averaged over the ensemble.
-        std: Standard deviation of the prediction over the ensemble, same unit.
+        std: Standard deviation of the prediction over the ensemble, same unit; None for a single model.
         generation: Newest generation among the models that predicted it.
     """
 

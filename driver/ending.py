@@ -11,12 +11,13 @@ from typing import cast
 import numpy as np
 
 from scoutbee.contracts.campaign import Campaign
-from scoutbee.contracts.candidates import Objective
+from scoutbee.traces.reader import read
+from scoutbee.traces.records import SimulationRecord
 from scoutbee.traces.summary import Status, Summary, write_summary
 
 from .exit_status import EXIT_STATUS
 from .settings import Settings
-from .terminal_outcome import Outcome, RandomSampling, print_outcome
+from .terminal_outcome import Outcome, print_outcome
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,6 @@ def conclude(end: End) -> int:
     summary = _summarize(end)
     reference = reference_values(end.campaign)
     _report(end, reference)
-    random = random_sampling(summary.simulations.succeeded, end.campaign.objective, reference)
     print_outcome(
         Outcome(
             campaign=end.settings.campaign,
@@ -61,11 +61,10 @@ def conclude(end: End) -> int:
             status=summary.status,
             reason=end.reason,
             simulations=summary.simulations.succeeded,
-            found=summary.target.found,
             best=[(best.key, best.value, best.unit) for best in summary.best],
             run_directory=end.run_dir,
             wall_seconds=end.wall_seconds,
-            random=random,
+            verdict=_verdict(end, reference),
         )
     )
     return EXIT_STATUS[summary.status]
@@ -77,18 +76,13 @@ def reference_values(campaign: Campaign) -> Sequence[float]:
     return [float(value) for value in np.asarray(known, dtype=np.float64)]
 
 
-def random_sampling(simulations: int, objective: Objective, reference: Sequence[float]) -> RandomSampling | None:
-    """What as many simulations of random candidates would be expected to give; None where nothing tells."""
-    if simulations == 0 or len(reference) == 0:
-        return None
-    from scoutbee.analysis.chance import random_choice
+def _verdict(end: End, reference: Sequence[float]) -> str | None:
+    """What was found, beside what as many random picks would have given."""
+    from scoutbee.analysis.chance import verdict
 
-    chance = random_choice(reference, [simulations], objective)
-    return RandomSampling(
-        best=float(chance.best_mean[0]),
-        found=float(chance.found_mean[0]) if objective.threshold is not None else None,
-        source=f'judging by {len(reference):,} known values',
-    )
+    records = read(end.run_dir, SimulationRecord)
+    values = [record.value for record in records if record.outcome == 'observed' and record.value is not None]
+    return verdict(values, reference, end.campaign.objective)
 
 
 def _summarize(end: End) -> Summary:

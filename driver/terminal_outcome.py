@@ -23,21 +23,6 @@ WIDE = 200
 
 
 @dataclass(frozen=True)
-class RandomSampling:
-    """What as many simulations of candidates drawn at random would be expected to give.
-
-    Attributes:
-        best: Best value, or None where it is not known.
-        found: Candidates that reach the threshold, or None where it is not known.
-        source: Where these expectations come from, as the end of a sentence.
-    """
-
-    best: float | None
-    found: float | None
-    source: str
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What a campaign came to.
 
@@ -47,11 +32,10 @@ class Outcome:
         status: How it ended.
         reason: Why, in a sentence.
         simulations: How many succeeded.
-        found: How many reached the threshold.
         best: The best candidates, best first, as key, value and unit.
         run_directory: Where everything is.
         wall_seconds: How long it took.
-        random: What random sampling would give, where that can be told.
+        verdict: What was found, beside what as many random picks would have given; None where that cannot be told.
     """
 
     campaign: str
@@ -59,11 +43,10 @@ class Outcome:
     status: Status
     reason: str
     simulations: int
-    found: int
     best: Sequence[tuple[str, float, str]]
     run_directory: Path
     wall_seconds: float
-    random: RandomSampling | None = None
+    verdict: str | None = None
 
 
 def print_outcome(outcome: Outcome, stream: TextIO | None = None) -> None:
@@ -103,30 +86,7 @@ def _print(outcome: Outcome, stream: TextIO) -> None:
 def outcome_lines(outcome: Outcome) -> list[str]:
     """The sentences below the table."""
     lines = [f'{outcome.campaign}: {outcome.status} after {clock(outcome.wall_seconds)}. {outcome.reason}']
-    lines += _found_line(outcome)
-    lines += _best_line(outcome)
+    if outcome.verdict is not None:
+        lines.append(outcome.verdict)
     lines.append(f'Everything is in {outcome.run_directory}')
     return lines
-
-
-def _found_line(outcome: Outcome) -> list[str]:
-    if outcome.objective.threshold is None:
-        return []
-    side = 'at or above' if outcome.objective.maximize else 'at or below'
-    line = (
-        f'Found {outcome.found} of {outcome.simulations} {side} '
-        f'{quantity(outcome.objective.threshold, outcome.objective.unit)}'
-    )
-    if outcome.random is None or outcome.random.found is None:
-        return [f'{line}.']
-    return [f'{line}; as many drawn at random would give {outcome.random.found:.1f} ({outcome.random.source}).']
-
-
-def _best_line(outcome: Outcome) -> list[str]:
-    if not outcome.best or outcome.random is None or outcome.random.best is None:
-        return []
-    unit = outcome.objective.unit
-    return [
-        f'Best {quantity(outcome.best[0][1], unit)}; the best of as many drawn at random would be about '
-        f'{quantity(outcome.random.best, unit)} ({outcome.random.source}).'
-    ]

@@ -51,7 +51,7 @@ def quantity(value: float | None, unit: str) -> str:
     """A value with its unit; a dash where there is none."""
     if value is None:
         return '-'
-    return f'{value:.4g} {unit}'.rstrip()
+    return f'{value:#.4g} {unit}'.rstrip()
 
 
 def best_text(best: Observation | None, objective: Objective) -> str:

@@ -89,5 +89,8 @@ def test_the_verdict_reads_as_a_sentence():
     assert verdict([5.0], VALUES, Objective('loss', '', maximize=False)) == (
         'Best loss 5; as many random picks would give 2.4 (90%: 1 to 4).'
     )
+    assert verdict([99.0], VALUES, Objective('y', 'eV', threshold=50.0)).startswith(
+        f'1 of 1 reach 50 eV; none of the {len(VALUES)} known values does. '
+    )
     assert verdict([], VALUES, UP) is None
     assert verdict([1.0], [], UP) is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scoutbee.contracts.candidates import Candidate, Objective, Observation
 from scoutbee.contracts.progress import Progress
 from scoutbee.driver.terminal import TerminalView
-from scoutbee.driver.terminal_outcome import Outcome, RandomSampling, print_outcome
+from scoutbee.driver.terminal_outcome import Outcome, print_outcome
 from scoutbee.driver.terminal_text import TimeLeft, clock
 
 OBJECTIVE = Objective('ionization potential', 'eV', threshold=14.0)
@@ -133,11 +133,10 @@ def _outcome(**changes):
         'status': 'completed',
         'reason': '120 simulations succeeded.',
         'simulations': 120,
-        'found': 37,
         'best': [(f'C[nH]{"C" * rank}', 15.9 - rank / 10, 'eV') for rank in range(12)],
         'run_directory': '/runs/one',
         'wall_seconds': 301.0,
-        'random': RandomSampling(best=13.42, found=1.24, source='1,000 reference values'),
+        'verdict': '37 of 120 reach 14 eV; random picks: 1.2.',
     }
     return Outcome(**{**values, **changes})
 
@@ -147,14 +146,14 @@ def test_the_end_shows_the_ten_best_and_how_chance_would_have_done():
     print_outcome(_outcome(), out)
     text = out.getvalue()
     assert text.count('C[nH]') == 10
-    for words in ('15.9 eV', 'completed after 5:01', 'Found 37 of 120', 'would give 1.2', '13.42 eV', '/runs/one'):
+    for words in ('15.90 eV', 'completed after 5:01', '37 of 120 reach 14 eV', 'random picks: 1.2', '/runs/one'):
         assert words in text, words
 
 
 def test_the_end_of_a_campaign_without_results_says_so():
     out = io.StringIO()
     print_outcome(
-        _outcome(status='failed', reason='Every simulation failed.', best=[], simulations=0, random=None), out
+        _outcome(status='failed', reason='Every simulation failed.', best=[], simulations=0, verdict=None), out
     )
     assert 'failed' in out.getvalue()
     assert 'Every simulation failed.' in out.getvalue()
