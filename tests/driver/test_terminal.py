@@ -35,7 +35,7 @@ PROGRESS = Progress(
     elapsed=83.0,
 )
 SAID = (
-    '40', '120', '2 in flight', '15.31 eV', 'C[nH]c1[bold]', '7 at or above 14 eV', '1 failed', '3 lost', '60',
+    '40', '120', '2 in flight', '15.31 eV', 'C[nH]c1[bold]', '7 at or above 14.00 eV', '1 failed', '3 lost', '60',
     'generation 2', '5 rankings', '3/4', '5/8', 'simulate 2/2', 'train 1/1', '1:23',
 )  # fmt: skip
 
