@@ -154,6 +154,16 @@ class Thinker(BaseThinker):
         else:
             board.learning.training_wanted = 'the campaign is resumed without models'
         self._prepared = True
+        self._end_if_done_before()
+
+    def _end_if_done_before(self) -> None:
+        """A run that had reached its goal has nothing to go on with, unless it was given more to do."""
+        goal = self.context.campaign.goal()
+        size = self.board.policy.search_size
+        if goal is not None or self.board.counts.succeeded >= size:
+            self.board.end(
+                'completed', goal or f'All {size} simulations were done before; --search-size asks for more.'
+            )
 
     def _ask_again(self, models: Sequence[TrainedModel]) -> None:
         """Models that exist already predict first of all."""
@@ -165,17 +175,20 @@ class Thinker(BaseThinker):
             learning.accept(model)
 
     def run(self) -> None:
-        """Run the agents until the campaign has ended; called by ``start()``."""
-        if not self._prepared:
-            self.begin()
-        self.traces.event('thinker', 'started', 'The agents set out.', **self.board.facts())
-        super().run()
-        self.board.end('failed', 'The agents stopped without a reason; runtime.log may tell more.')
-        self._settle()
-        assert self.board.outcome is not None
-        self.traces.event(
-            'thinker', 'ended', self.board.outcome.reason, status=self.board.outcome.status, **self.board.facts()
-        )
+        """Run the agents until the campaign has ended; called by ``start()``. Never raises."""
+        try:
+            if not self._prepared:
+                self.begin()
+            self.traces.event('thinker', 'started', 'The agents set out.', **self.board.facts())
+            super().run()
+            self.board.end('failed', 'The agents stopped without a reason; runtime.log may tell more.')
+            self._settle()
+            assert self.board.outcome is not None
+            ended = self.board.outcome
+            self.traces.event('thinker', 'ended', ended.reason, status=ended.status, **self.board.facts())
+        except Exception as error:
+            self.logger.exception('The Thinker failed')
+            self.board.end('failed', f'The Thinker failed: {type(error).__name__}: {error}')
 
     def _settle(self) -> None:
         """Take back all that was lent; the agents are gone, so nobody else will."""

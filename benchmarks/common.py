@@ -63,9 +63,9 @@ def seed_list(text: str) -> tuple[int, ...]:
         first, dash, last = part.strip().partition('-')
         if not first.isdigit() or (dash and not last.isdigit()):
             raise argparse.ArgumentTypeError(f'expected seeds such as 0-7 or 1,4,9, got {text!r}')
+        if dash and int(last) < int(first):
+            raise argparse.ArgumentTypeError(f'expected seeds such as 0-7, the smaller first, got {text!r}')
         seeds.extend(range(int(first), int(last if dash else first) + 1))
-    if not seeds:
-        raise argparse.ArgumentTypeError(f'expected at least one seed, got {text!r}')
     return tuple(dict.fromkeys(seeds))
 
 

@@ -90,10 +90,10 @@ class Discovery(BaseModel):
 
 def settings_of(method: str) -> dict[str, Any]:
     """How a method learns and chooses, in full: results of other settings must not be mixed with these."""
-    chosen = dict(METHODS[method])
-    surrogate: Any = make_surrogate(chosen['surrogate'])
+    learning = LearningOptions(**METHODS[method])
+    surrogate: Any = make_surrogate(learning.surrogate, learning.surrogate_settings)
     inner = surrogate.model_dump(mode='json') if isinstance(surrogate, BaseModel) else dict(vars(surrogate))
-    return {**chosen, 'beta': LearningOptions().beta, 'surrogate_settings': inner}
+    return {**learning.model_dump(mode='json', exclude={'seed', 'enough_found'}), 'surrogate_settings': inner}
 
 
 def discover(method: str, seed: int, space: Closed, cache: Path, timeout: float = 3600.0) -> Discovery:

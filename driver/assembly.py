@@ -21,17 +21,19 @@ from scoutbee.contracts.policy import Policy
 from scoutbee.fabric.address import RedisAddress
 from scoutbee.fabric.depots import DirectDepot, ProxyDepot, new_run_name
 from scoutbee.fabric.engines import Engine, make_engine
-from scoutbee.fabric.errors import EngineError
+from scoutbee.fabric.errors import EngineError, QueuesLostError
 from scoutbee.fabric.methods import task_functions
 from scoutbee.fabric.queues import SecureRedisQueues
 from scoutbee.fabric.redis_server import EmbeddedRedis
 from scoutbee.fabric.sites import Site, load_site
 from scoutbee.fabric.stores import Places, TopicStore
+from scoutbee.traces.errors import TraceError
 from scoutbee.traces.replay import History, replay
 from scoutbee.traces.writer import TraceWriter
 
 from .building import build_campaign
 from .ending import End, conclude
+from .exit_status import BAD_INPUT, ENDED_EARLY
 from .run_directory import RunDirectory
 from .settings import Settings
 from .shelf import ModelFolder
@@ -74,7 +76,12 @@ def run_campaign(settings: Settings) -> int:
         for chatty in ('colmena', 'parsl', 'proxystore'):  # a line a task, which the trace has already
             logging.getLogger(chatty).setLevel(logging.WARNING)
         plan = _Plan(settings, site, workers, policy, campaign, directory, history)
-        return conclude(_run(plan, say))
+        try:
+            return conclude(_run(plan, say))
+        except (ConfigurationError, TraceError, QueuesLostError) as error:
+            logger.exception('The campaign could not be concluded')
+            print(f'run.py: {error} What there is, is in {directory.path}', file=sys.stderr)
+            return BAD_INPUT if isinstance(error, ConfigurationError) else ENDED_EARLY
 
 
 @dataclass(frozen=True)
@@ -154,10 +161,18 @@ def _run(plan: _Plan, say: Callable[[str], None]) -> End:
             proxies={
                 'created': depot.created + queues.fetched,
                 'evicted': depot.evicted + queues.fetched,
-                'leaked': depot.leaked(),
+                'leaked': _leaked(depot),
             },
         )
     raise AssertionError('unreachable')
+
+
+def _leaked(depot: DirectDepot | ProxyDepot) -> int:
+    """Objects left in the stores; where these are gone, those that were not taken back."""
+    try:
+        return depot.leaked()
+    except QueuesLostError:
+        return depot.created - depot.evicted
 
 
 def _before(history: History | None) -> float:

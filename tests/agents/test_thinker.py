@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scoutbee.agents.thinker import Thinker
 from scoutbee.contracts.errors import InputTaskError, ResourceTaskError
 from scoutbee.contracts.learning import ModelVersion, TrainedModel
-from scoutbee.contracts.policy import Policy, SlotMove
+from scoutbee.contracts.policy import Policy
 from scoutbee.testing.campaign import HillCampaign, fit
 from scoutbee.testing.depot import CountingDepot, MemoryShelf
 from scoutbee.testing.inline import run_inline
@@ -234,22 +234,6 @@ def test_a_trace_that_cannot_be_written_ends_the_campaign_at_once(tmp_path, monk
     assert run.thinker.board.counts.succeeded == 0
 
 
-def test_slots_move_when_the_policy_says_so(tmp_path):
-    moves = (
-        SlotMove(on='ranking', nth=2, source='reserve', target='simulate', count=2),
-        SlotMove(on='training', nth=1, source='simulate', target='train', count=1),
-        SlotMove(on='trained', nth=1, source='train', target='simulate', count=1),
-        SlotMove(on='ranking', nth=1, source='infer', target='reserve', count=5),
-    )
-    run = run_inline(
-        HillCampaign(), policy(slot_moves=moves, slots={'simulate': 2, 'infer': 2, 'reserve': 2}), tmp_path
-    )
-    assert run.outcome.status == 'completed'
-    moved = [e.facts for e in read(tmp_path, EventRecord) if e.event == 'slots_moved']
-    assert [(m['source'], m['target'], m['count']) for m in moved].count(('reserve', 'simulate', 2)) == 1
-    assert ('infer', 'reserve', 2) in [(m['source'], m['target'], m['count']) for m in moved]
-
-
 def resume(run_dir, campaign, **changes):
     history = replay(run_dir)
     queues, depot = ThreadQueues(), CountingDepot()
@@ -294,6 +278,26 @@ def test_what_was_in_flight_is_simulated_again_first(tmp_path):
     assert set(observed(tmp_path)[:2]) == set(owed)
     assert thinker.board.counts.resubmitted == 2
     assert thinker.board.counts.submitted == 10
+
+
+def test_a_campaign_that_was_complete_is_complete_at_once(tmp_path):
+    run_inline(HillCampaign(), policy(search_size=12), tmp_path)
+    thinker = resume(tmp_path, HillCampaign(), search_size=12)
+    assert thinker.outcome.status == 'completed'
+    assert 'done before' in thinker.outcome.reason
+    assert len(observed(tmp_path)) == 12
+
+
+def test_a_campaign_that_cannot_even_begin_ends_with_the_reason(tmp_path, monkeypatch):
+    campaign = HillCampaign()
+
+    def broken():
+        raise RuntimeError('no seeds')
+
+    monkeypatch.setattr(campaign, 'seeds', broken)
+    run = run_inline(campaign, policy(), tmp_path)
+    assert run.outcome.status == 'failed'
+    assert 'no seeds' in run.outcome.reason
 
 
 def test_a_campaign_without_models_can_be_resumed(tmp_path):

@@ -1,0 +1,95 @@
+"""How many tasks of each kind may run, and how that changes."""
+
+import threading
+
+import pytest
+
+from scoutbee.agents.slots import SlotMover, make_slots
+from scoutbee.contracts.policy import Policy, SlotMove
+from scoutbee.traces.reader import read
+from scoutbee.traces.records import EventRecord
+from scoutbee.traces.writer import TraceWriter
+
+
+@pytest.fixture
+def slots_of(tmp_path):
+    """Slots and their mover for some moves, with 2 simulate, 1 train, 2 infer and 3 in reserve."""
+    done = threading.Event()
+    with TraceWriter(tmp_path) as traces:
+
+        def make(*moves):
+            policy = Policy(slots={'simulate': 2, 'train': 1, 'infer': 2, 'reserve': 3}, slot_moves=moves)
+            counter = make_slots(policy.slots, prefetch=0)
+            return counter, SlotMover(policy, counter, traces, done)
+
+        make.told = lambda: [e.facts for e in read(tmp_path, EventRecord) if e.event == 'slots_moved']
+        yield make
+        done.set()
+
+
+def test_prefetched_simulations_have_slots_of_their_own():
+    counter = make_slots(Policy(slots={'simulate': 3}).slots, prefetch=2)
+    assert counter.allocated_slots('simulate') == 5
+
+
+def test_all_or_none_are_reserved_and_none_is_lost():
+    counter = make_slots(Policy(slots={'simulate': 2}).slots, prefetch=0)
+    assert not counter.acquire('simulate', 3, timeout=0.01)
+    assert counter.available_slots('simulate') == 2
+    assert counter.acquire('simulate', 2, timeout=0)
+    assert not counter.acquire('simulate', 1, timeout=0)
+    ended = threading.Event()
+    ended.set()
+    assert not counter.acquire('simulate', 1, cancel_if=ended)
+    counter.release('simulate', 2)
+    assert counter.available_slots('simulate') == 2
+
+
+def test_whoever_waits_gets_a_slot_that_comes_free():
+    counter = make_slots(Policy(slots={'train': 1}).slots, prefetch=0)
+    assert counter.acquire('train', 1, timeout=0)
+    got = []
+    waiting = threading.Thread(target=lambda: got.append(counter.acquire('train', 1, timeout=30)))
+    waiting.start()
+    counter.release('train', 1)
+    waiting.join(30)
+    assert got == [True]
+
+
+def test_a_move_happens_at_its_time_and_only_then(slots_of):
+    counter, mover = slots_of(SlotMove(on='ranking', nth=2, source='reserve', target='simulate', count=2))
+    mover.happened('ranking')
+    mover.happened('training')
+    assert not slots_of.told()
+    mover.happened('ranking')
+    assert counter.acquire('simulate', 4, timeout=30)
+    mover.happened('ranking')
+    assert slots_of.told() == [{'source': 'reserve', 'target': 'simulate', 'count': 2, 'on': 'ranking'}]
+
+
+def test_slots_in_use_move_when_they_come_free(slots_of):
+    counter, mover = slots_of(SlotMove(on='training', source='simulate', target='train', count=2))
+    assert counter.acquire('simulate', 2, timeout=0)
+    mover.happened('training')
+    assert counter.allocated_slots('train') == 1
+    counter.release('simulate', 2)
+    assert counter.acquire('train', 3, timeout=30)
+
+
+def test_no_more_move_than_there_are(slots_of):
+    counter, mover = slots_of(SlotMove(on='trained', source='infer', target='reserve', count=5))
+    mover.happened('trained')
+    assert counter.acquire(None, 5, timeout=30)
+    mover.happened('trained')
+    assert [told['count'] for told in slots_of.told()] == [2]
+
+
+def test_a_resumed_campaign_makes_the_moves_of_before(slots_of):
+    counter, mover = slots_of(
+        SlotMove(on='ranking', nth=2, source='reserve', target='simulate', count=1),
+        SlotMove(on='ranking', nth=4, source='reserve', target='simulate', count=2),
+    )
+    mover.catch_up({'ranking': 3})
+    assert counter.acquire('simulate', 3, timeout=30)
+    mover.happened('ranking')
+    assert counter.acquire('simulate', 2, timeout=30)
