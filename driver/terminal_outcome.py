@@ -67,8 +67,9 @@ def _print(outcome: Outcome, stream: TextIO) -> None:
     from .terminal_console import PatientConsole
 
     # Text that is piped somewhere is for programs: no line of it is cut to some width.
-    width = None if stream.isatty() else WIDE
-    console = PatientConsole(file=stream, soft_wrap=True, highlight=False, width=width)
+    is_terminal = stream.isatty()
+    width = None if is_terminal else WIDE
+    console = PatientConsole(file=stream, soft_wrap=not is_terminal, highlight=False, width=width)
     console.print()
     if outcome.best:
         table = Table(title=f'Best of {outcome.simulations} simulations', title_justify='left')
