@@ -145,8 +145,14 @@ class Board:
     @property
     def may_launch(self) -> bool:
         """Whether the launcher may send the next candidate now."""
-        paused = self.policy.pause_during_update == 'launch' and self.learning.update is not None
-        return not paused and (self.buffer.has_repeats or (self.wants_more and len(self.buffer) > 0))
+        return not self._is_paused and (self.buffer.has_repeats or (self.wants_more and len(self.buffer) > 0))
+
+    @property
+    def _is_paused(self) -> bool:
+        """Whether launching waits for the models: from the moment they should learn until they have ranked."""
+        if self.policy.pause_during_update != 'launch':
+            return False
+        return self.learning.update is not None or self.ranking_is_due or self.training_reason() is not None
 
     def take(self, lend: Callable[[Candidate], Loan]) -> Attempt | None:
         """Take the best candidate from the buffer and count it as in flight; None if none may be launched."""

@@ -118,13 +118,12 @@ class InferenceReceiver(Agent):
         self.board.notify()
 
     def _finish_update(self) -> None:
-        with self.board.lock:
+        with self.board.lock:  # so that nothing is launched between the update and its ranking
             update = self.board.learning.finish_if_over()
             failed_in_a_row = self.board.learning.failed_updates
-        if update is None:
-            return
-        if not update.came_to_nothing:
-            self.board.ask_for_ranking(update.started)
+            if update is not None and not update.came_to_nothing:
+                self.board.ask_for_ranking(update.started)
+        if update is None or not update.came_to_nothing:
             return
         self.traces.event(
             self.name,

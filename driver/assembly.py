@@ -31,7 +31,7 @@ from scoutbee.traces.errors import TraceError
 from scoutbee.traces.replay import History, replay
 from scoutbee.traces.writer import TraceWriter
 
-from .building import build_campaign
+from .building import build_campaign, preloads
 from .ending import End, conclude
 from .exit_status import BAD_INPUT, ENDED_EARLY
 from .run_directory import RunDirectory
@@ -44,7 +44,6 @@ logger = logging.getLogger(__name__)
 RESTARTS = 3
 """How often a task server that dies is started again before the campaign ends."""
 
-_PRELOADED = {'train': ('scoutbee.models.tasks',), 'infer': ('scoutbee.models.tasks',)}
 _LOOK = 0.25
 
 
@@ -65,6 +64,8 @@ def run_campaign(settings: Settings) -> int:
     workers = {kind: site.workers(kind) for kind in KINDS}
     shared = site.executor_for(TRAIN)[0] == site.executor_for(INFER)[0]
     policy = settings.policy_for(workers, share_learners=shared)
+    if settings.redishost is not None:
+        RedisAddress.from_environment(settings.redishost, settings.redisport).check()
     campaign = build_campaign(settings, cache_directory(), say)
     history = replay(settings.resume) if settings.resume is not None else None
     if settings.resume is not None:
@@ -131,7 +132,7 @@ def _run(plan: _Plan, say: Callable[[str], None]) -> End:
         traces = stack.enter_context(TraceWriter(plan.directory.path))
         depot, queues = _fabric(plan, address, stack)
         functions = task_functions(plan.campaign.tasks())
-        engine = make_engine(plan.site, None, functions, queues, plan.directory.path, _PRELOADED)
+        engine = make_engine(plan.site, None, functions, queues, plan.directory.path, preloads(plan.settings))
         stack.callback(engine.stop)
         engine.start()
         shelf = ModelFolder(plan.directory.path)
@@ -187,9 +188,7 @@ def _redis(plan: _Plan) -> Iterator[RedisAddress]:
     """The campaign's Redis server: the one given, or one of its own that ends with it."""
     settings = plan.settings
     if settings.redishost is not None:
-        address = RedisAddress.from_environment(settings.redishost, settings.redisport)
-        address.check()
-        yield address
+        yield RedisAddress.from_environment(settings.redishost, settings.redisport)
         return
     with EmbeddedRedis() as server:
         if server.address.password:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from scoutbee.campaigns.options import AckleyLearning, AckleyOptions, LearningOptions, MoleculesOptions
 from scoutbee.campaigns.registry import make_campaign
-from scoutbee.contracts.campaign import Campaign
+from scoutbee.contracts.campaign import INFER, SIMULATE, TRAIN, Campaign
 from scoutbee.contracts.errors import ConfigurationError
 
 from .settings import Settings
@@ -62,6 +62,21 @@ def _ackley(settings: Settings) -> AckleyOptions:
 
 
 _OPTIONS: Mapping[str, Callable[[Settings], BaseModel]] = {'molecules': _molecules, 'ackley': _ackley}
+
+
+def preloads(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """Modules that workers import as they start, by kind of task, so that no first task waits for them."""
+    learning = ('scoutbee.models.tasks', *_LIBRARIES[settings.surrogate])
+    simulating = ('scoutbee.simulation.xtb', 'scoutbee.simulation.molecule') if settings.campaign == 'molecules' else ()
+    return {SIMULATE: simulating, TRAIN: learning, INFER: learning}
+
+
+_LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    'mpnn': ('scoutbee.models.mpnn_engine',),
+    'fingerprint': ('sklearn.linear_model', 'scipy.sparse.linalg'),
+    'gaussian_process': ('sklearn.gaussian_process',),
+}
+"""What each surrogate imports when it is first used."""
 
 
 def _learning(settings: Settings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,13 @@ from .settings_layers import FLAGS_ONLY, PARAMS_FILE, build, file_layer, title
 
 RESUME_MAY_CHANGE = (*FLAGS_ONLY, 'search_size', 'redishost', 'redisport', 'runs_dir')
 """Settings that may differ when a run is gone on with; the rest would contradict what is recorded."""
+
+
+SURROGATES_FOR: Mapping[str, tuple[str, ...]] = {
+    'molecules': ('mpnn', 'fingerprint'),
+    'ackley': ('gaussian_process',),
+}
+"""Surrogates that can read the candidates of each campaign: SMILES, or points."""
 
 
 def check_settings(settings: Settings) -> None:
@@ -27,6 +34,7 @@ def check_settings(settings: Settings) -> None:
     """
     checks: tuple[Callable[[Settings], Iterator[str]], ...] = (
         _engine,
+        _surrogate,
         _backends,
         _input_files,
         _output_folders,
@@ -50,6 +58,20 @@ def _engine(settings: Settings) -> Iterator[str]:
     elif bool(settings.ml_endpoint) != bool(settings.qc_endpoint):
         given, lacking = ('ml_endpoint', 'qc_endpoint') if settings.ml_endpoint else ('qc_endpoint', 'ml_endpoint')
         yield f'{title(given)}: expected {title(lacking)} beside it, got only one of the two endpoints.'
+    if settings.nodes_per_task > 1:
+        yield (
+            f'{title("nodes_per_task")}: expected 1, got {settings.nodes_per_task}: the sites of this version run each '
+            'simulation on one node.'
+        )
+
+
+def _surrogate(settings: Settings) -> Iterator[str]:
+    fit = SURROGATES_FOR.get(settings.campaign, ())
+    if fit and settings.surrogate not in fit:
+        yield (
+            f'{title("surrogate")}: expected {" or ".join(fit)} with the campaign {settings.campaign}, got '
+            f'{settings.surrogate}, which cannot read its candidates.'
+        )
 
 
 def _backends(settings: Settings) -> Iterator[str]:

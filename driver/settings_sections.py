@@ -40,7 +40,7 @@ class AckleySettings(Section):
     points: int = Field(default=750, ge=1, description='Random points that could be computed.')
     delay_log_mean: float = Field(default=2.0, description='Mean of the natural logarithm of the delay in seconds.')
     delay_log_std: float = Field(default=1.0, ge=0, description='Standard deviation of that logarithm.')
-    delay_scale: float = Field(default=0.01, ge=0, description='Factor on every delay; 0 for none.')
+    delay_scale: float = Field(default=0.02, ge=0, description='Factor on every delay; 0 for none.')
 
 
 class MoleculesSettings(Section):

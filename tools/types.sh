@@ -11,6 +11,11 @@ for package in agents analysis campaigns configs contracts data driver fabric mo
     ln -s "$root/$package" "$view/scoutbee/$package"
     packages+=(-p "scoutbee.$package")
 done
+check() {
+    python -m mypy --config-file "$root/pyproject.toml" --cache-dir "$root/.mypy_cache" \
+        --namespace-packages --explicit-package-bases "$@"
+}
 cd "$view"
-python -m mypy --config-file "$root/pyproject.toml" --cache-dir "$root/.mypy_cache" \
-    --namespace-packages --explicit-package-bases "${packages[@]}"
+check "${packages[@]}"
+cd "$root/benchmarks" # scripts, which import each other by their bare names
+MYPYPATH=$view check ./*.py

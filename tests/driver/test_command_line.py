@@ -53,6 +53,8 @@ BAD = [
     (['--seed'], ['--seed']),
     (['extra'], ['extra']),
     (['--seed', 'abc'], ['--seed', 'seed in YAML', 'whole number', "'abc'"]),
+    (['--surrogate', 'gaussian_process'], ['--surrogate', 'mpnn or fingerprint', 'molecules']),
+    (['--nodes-per-task', '4'], ['--nodes-per-task', 'one node']),
     (['--search-size', '0'], ['--search-size', 'at least 1', "'0'"]),
     (['--beta', 'nan'], ['--beta', 'finite', "'nan'"]),
     (['--learning-rate', '-1'], ['--learning-rate', 'more than 0']),
@@ -79,6 +81,13 @@ BAD = [
     (['--campaign', 'ackley', '--search-size', '751'], ['--search-size', '750', '751']),
     (['--campaign', 'ackley', '--num-qc-workers', '4'], ['policy.slots.reserve', '4', '--num-qc-workers']),
 ]
+
+
+def test_a_redis_server_that_is_not_there_is_told_before_anything_starts(command, tmp_path):
+    done = command('--campaign', 'ackley', '--redishost', '127.0.0.1', '--redisport', '1')
+    assert done.returncode == 2
+    assert done.stderr.startswith('run.py: Redis at 127.0.0.1:1 cannot be used: nothing listens there.')
+    assert not (tmp_path / 'runs').exists()
 
 
 @pytest.mark.parametrize(('flags', 'words'), BAD, ids=lambda value: ' '.join(value) if value[0][0] == '-' else '')
