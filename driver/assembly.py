@@ -67,7 +67,6 @@ def run_campaign(settings: Settings) -> int:
     if settings.redishost is not None:
         RedisAddress.from_environment(settings.redishost, settings.redisport).check()
     campaign = build_campaign(settings, cache_directory(), say)
-    history = replay(settings.resume) if settings.resume is not None else None
     if settings.resume is not None:
         directory = RunDirectory.reopen(settings.resume, sys.argv[1:])
     else:
@@ -76,8 +75,9 @@ def run_campaign(settings: Settings) -> int:
         directory.log()
         for chatty in ('colmena', 'parsl', 'proxystore'):  # a line a task, which the trace has already
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        plan = _Plan(settings, site, workers, policy, campaign, directory, history)
         try:
+            history = replay(directory.path) if settings.resume is not None else None
+            plan = _Plan(settings, site, workers, policy, campaign, directory, history)
             return conclude(_run(plan, say))
         except (ConfigurationError, TraceError, QueuesLostError) as error:
             logger.exception('The campaign could not be concluded')
@@ -131,10 +131,7 @@ def _run(plan: _Plan, say: Callable[[str], None]) -> End:
         address = stack.enter_context(_redis(plan))
         traces = stack.enter_context(TraceWriter(plan.directory.path))
         depot, queues = _fabric(plan, address, stack)
-        functions = task_functions(plan.campaign.tasks())
-        engine = make_engine(plan.site, None, functions, queues, plan.directory.path, preloads(plan.settings))
-        stack.callback(engine.stop)
-        engine.start()
+        engine = _engine(plan, queues, stack)
         shelf = ModelFolder(plan.directory.path)
         thinker = Thinker(queues, plan.campaign, plan.policy, traces, depot, shelf)
         if plan.history is not None:
@@ -149,23 +146,37 @@ def _run(plan: _Plan, say: Callable[[str], None]) -> End:
             _watch(thinker, engine)
         engine.stop()
         queues.discard_results()
-        assert thinker.outcome is not None
-        return End(
-            settings=plan.settings,
-            site=plan.site.name,
-            workers=plan.workers,
-            campaign=plan.campaign,
-            run_dir=plan.directory.path,
-            status=thinker.outcome.status,
-            reason=thinker.outcome.reason,
-            wall_seconds=time.monotonic() - started + _before(plan.history),
-            proxies={
-                'created': depot.created + queues.fetched,
-                'evicted': depot.evicted + queues.fetched,
-                'leaked': _leaked(depot),
-            },
-        )
+        proxies = {
+            'created': depot.created + queues.fetched,
+            'evicted': depot.evicted + queues.fetched,
+            'leaked': _leaked(depot),
+        }
+        return _end(plan, thinker, proxies, time.monotonic() - started)
     raise AssertionError('unreachable')
+
+
+def _engine(plan: _Plan, queues: SecureRedisQueues, stack: ExitStack) -> Engine:
+    """The task server, started; it warms up its workers while the rest is made ready."""
+    functions = task_functions(plan.campaign.tasks())
+    engine = make_engine(plan.site, None, functions, queues, plan.directory.path, preloads(plan.settings))
+    stack.callback(engine.stop)
+    engine.start()
+    return engine
+
+
+def _end(plan: _Plan, thinker: Thinker, proxies: Mapping[str, int], seconds: float) -> End:
+    assert thinker.outcome is not None
+    return End(
+        settings=plan.settings,
+        site=plan.site.name,
+        workers=plan.workers,
+        campaign=plan.campaign,
+        run_dir=plan.directory.path,
+        status=thinker.outcome.status,
+        reason=thinker.outcome.reason,
+        wall_seconds=seconds + _before(plan.history),
+        proxies=proxies,
+    )
 
 
 def _leaked(depot: DirectDepot | ProxyDepot) -> int:
