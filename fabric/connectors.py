@@ -15,6 +15,7 @@ import hashlib
 import os
 import shutil
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -47,7 +48,7 @@ class Listing(Protocol):
         ...
 
 
-class _Connector:
+class _Connector(ABC):
     """What both connectors do the same way."""
 
     def get(self, key: Key) -> bytes | None:
@@ -77,20 +78,22 @@ class _Connector:
         """Store several objects."""
         return [self.put(obj) for obj in objs]
 
+    @abstractmethod
     def config(self) -> dict[str, Any]:
         """Arguments that make a connector to the same store, on any host that reaches it."""
-        raise NotImplementedError
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The connector of a ``config()``."""
         return cls(**config)
 
+    @abstractmethod
     def _read(self, name: str) -> bytes | None:
-        raise NotImplementedError
+        """The bytes under a name, or None."""
 
+    @abstractmethod
     def _write(self, name: str, data: bytes) -> None:
-        raise NotImplementedError
+        """Put bytes under a name."""
 
 
 class LockedRedisConnector(_Connector):
