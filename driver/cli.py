@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from scoutbee.contracts.errors import ConfigurationError
 
-from .exit_status import BAD_INPUT, COMPLETED, ENDED_EARLY, INTERRUPTED
+from .exit_status import BAD_INPUT, COMPLETED, INTERRUPTED
 from .settings import Settings
 from .settings_checks import check_settings
 from .settings_layers import load_settings, title
@@ -42,7 +42,7 @@ def _main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return ENDED_EARLY
+        return COMPLETED  # help, or what would happen, printed to a reader who has seen enough
 
 
 def _let_go_of_output() -> None:
