@@ -12,6 +12,7 @@ import psutil
 import pytest
 import yaml
 
+from scoutbee.fabric.redis_server import EmbeddedRedis
 from scoutbee.traces.reader import read
 from scoutbee.traces.records import InferenceRecord, SelectionRecord, SimulationRecord, TrainingRecord
 from scoutbee.traces.summary import read_summary
@@ -168,6 +169,19 @@ def test_message_passing_networks_through_parsl_and_from_a_saved_ensemble(run, m
     second = next(path for path in run_dirs(run) if path != first)
     assert_complete(second, 5)
     assert next(iter(read(second, SelectionRecord))).models[0] == 'g0m0'
+
+
+def test_a_redis_server_of_ones_own_is_used_with_its_password_and_left_clean(run, ackley, tmp_path):
+    with EmbeddedRedis() as server:
+        where = ('--redishost', server.address.host, '--redisport', server.address.port, '--quiet')
+        password = tmp_path / 'password'
+        password.write_text(server.address.password + '\n')
+        run(*ackley(points=20), *where, SCOUTBEE_REDIS_PASSWORD_FILE=str(password))
+        (run_dir,) = run_dirs(run)
+        assert_complete(run_dir, 20)
+        assert server.address.connect().keys() == []
+        run(*ackley(points=20), *where, SCOUTBEE_REDIS_PASSWORD='wrong', status=2)
+        assert run_dirs(run) == [run_dir]
 
 
 def test_ctrl_c_keeps_everything_and_resume_goes_on(run, ackley):
