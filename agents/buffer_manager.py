@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import chain, islice
 from typing import Any
 
@@ -104,5 +103,4 @@ class BufferManager(Agent):
 
 
 def _told(candidate: Candidate) -> dict[str, Any]:
-    choice = {name: value for name, value in asdict(candidate.choice).items() if value is not None}
-    return {'key': candidate.key, 'row': candidate.row, **choice}
+    return {'key': candidate.key, 'row': candidate.row, **candidate.choice.facts()}

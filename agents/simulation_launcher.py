@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from scoutbee.contracts.campaign import SIMULATE
 from scoutbee.contracts.candidates import Candidate
 from scoutbee.contracts.storage import Loan
@@ -49,7 +47,6 @@ class SimulationLauncher(Agent):
 
     def _send(self, attempt: Attempt) -> None:
         candidate = attempt.candidate
-        choice = {name: value for name, value in asdict(candidate.choice).items() if value is not None}
         self.traces.event(
             self.name,
             'resubmitted' if attempt.after_loss else 'submitted',
@@ -57,7 +54,7 @@ class SimulationLauncher(Agent):
             key=candidate.key,
             row=candidate.row,
             args=list(candidate.args),
-            choice=choice,
+            choice=candidate.choice.facts(),
             attempt=attempt.number,
         )
         with self.board.lock:

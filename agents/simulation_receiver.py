@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Literal
 
 from colmena.models import Result
@@ -189,7 +188,7 @@ class SimulationReceiver(Agent):
             key=candidate.key,
             row=candidate.row,
             args=list(candidate.args),
-            choice={name: value for name, value in asdict(candidate.choice).items() if value is not None},
+            choice=candidate.choice.facts(),
             attempt=number,
             outcome=outcome,
             value=observation.value if observation is not None else None,

@@ -25,6 +25,10 @@ class Choice:
     std: float | None = None
     generation: int | None = None
 
+    def facts(self) -> dict[str, float | int]:
+        """What is known of it, as the trace keeps it."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -19,7 +19,7 @@ from scoutbee.contracts.campaign import INFER, KINDS, TRAIN, Campaign
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.policy import Policy
 from scoutbee.fabric.address import RedisAddress
-from scoutbee.fabric.depots import DirectDepot, ProxyDepot, new_run_name
+from scoutbee.fabric.depots import RunDepot, make_depot, new_run_name
 from scoutbee.fabric.engines import Engine, make_engine
 from scoutbee.fabric.errors import EngineError, QueuesLostError
 from scoutbee.fabric.methods import task_functions
@@ -179,7 +179,7 @@ def _end(plan: _Plan, thinker: Thinker, proxies: Mapping[str, int], seconds: flo
     )
 
 
-def _leaked(depot: DirectDepot | ProxyDepot) -> int:
+def _leaked(depot: RunDepot) -> int:
     """Objects left in the stores; where these are gone, those that were not taken back."""
     try:
         return depot.leaked()
@@ -207,28 +207,22 @@ def _redis(plan: _Plan) -> Iterator[RedisAddress]:
         yield server.address
 
 
-def _fabric(plan: _Plan, address: RedisAddress, stack: ExitStack) -> tuple[DirectDepot | ProxyDepot, SecureRedisQueues]:
+def _fabric(plan: _Plan, address: RedisAddress, stack: ExitStack) -> tuple[RunDepot, SecureRedisQueues]:
     """The stores of large objects, and the queues of tasks."""
     settings = plan.settings
-    backends = settings.backends()
-    if not backends:
-        return DirectDepot(), _opened(SecureRedisQueues(address, KINDS), stack)
     thresholds = settings.thresholds()
     chunks = len(plan.campaign.chunks())
     topics: dict[str, TopicStore] = {
         # A worker keeps what it will be sent again: the chunks, and the models of one generation.
         topic: TopicStore(backend, thresholds[topic], cache_size=chunks + settings.model_count)
-        for topic, backend in backends.items()
+        for topic, backend in settings.backends().items()
     }
     places = Places(new_run_name(), address, settings.ps_file_dir or plan.directory.path / 'objects')
-    depot = stack.enter_context(ProxyDepot(places, topics))
+    depot = make_depot(places, topics)
+    stack.callback(depot.close)
     queues = SecureRedisQueues(address, KINDS, stores=depot.stores, thresholds=depot.thresholds)
-    return depot, _opened(queues, stack)
-
-
-def _opened(queues: SecureRedisQueues, stack: ExitStack) -> SecureRedisQueues:
     stack.callback(queues.disconnect)
-    return queues
+    return depot, queues
 
 
 def _watch(thinker: Thinker, engine: Engine) -> None:
