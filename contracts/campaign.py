@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,5 +125,22 @@ class Campaign(Protocol):
             snapshot: What is known.
             number: Number of this ranking, from 1; anything random must be drawn from it and the campaign's seed,
                 so that a resumed campaign draws the same.
+        """
+        ...
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """What a campaign may do besides: know other settings for a simulation that did not converge."""
+
+    def adjust(self, candidate: Candidate, tried: int) -> Candidate | None:
+        """The same candidate with other settings.
+
+        Args:
+            candidate: It, with the arguments that did not converge.
+            tried: How many settings have been tried, from 1.
+
+        Returns:
+            The candidate with the same key, row and choice and other ``args``; None where nothing is left to try.
         """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,18 @@ class ModelVersion:
 
     def __str__(self) -> str:
         return f'g{self.generation}m{self.member}'
+
+    @classmethod
+    def parse(cls, text: str) -> ModelVersion:
+        """The version that is written so.
+
+        Raises:
+            ValueError: If the text is not of the form ``g3m0``.
+        """
+        match = re.fullmatch(r'g(\d+)m(\d+)', text)
+        if match is None:
+            raise ValueError(f'Expected a model version such as g3m0, got {text!r}.')
+        return cls(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)

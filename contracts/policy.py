@@ -37,6 +37,16 @@ class Slots(BaseModel):
     reserve: int = Field(0, ge=0, description='Slots set aside for slot moves.')
 
 
+class Deadlines(BaseModel):
+    """How long a task of each kind may run, in seconds; past it, it is killed with all its children."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+    simulate: float | None = Field(None, gt=0, description='Longest run of a simulation.')
+    train: float | None = Field(None, gt=0, description='Longest run of a training.')
+    infer: float | None = Field(None, gt=0, description='Longest run of an inference task.')
+
+
 class Policy(BaseModel):
     """What the agents do when. Times are in seconds."""
 
@@ -60,6 +70,8 @@ class Policy(BaseModel):
     slot_moves: tuple[SlotMove, ...] = Field((), description='How slots move between kinds of task.')
 
     simulation_retries: int = Field(2, ge=0, description='Further attempts at a simulation that failed by chance.')
+    deadlines: Deadlines = Field(default_factory=Deadlines, description='When a task that runs is killed.')
+    deadline_retries: int = Field(1, ge=0, description='Further attempts at a simulation killed at its deadline.')
     worker_kills: int = Field(2, ge=1, description='Workers a candidate may take down before it is quarantined.')
     losses: int = Field(10, ge=1, description='Attempts that may be lost for any reason before it is, all the same.')
     learning_retries: int = Field(2, ge=0, description='Further attempts at a training or inference task that failed.')
@@ -68,5 +80,16 @@ class Policy(BaseModel):
     failure_minimum: int = Field(20, ge=1, description='Finished candidates before the share of failures counts.')
     simulation_lease: float = Field(3600, gt=0, description='After this long without a result a task counts as lost.')
     learning_lease: float = Field(3600, gt=0, description='The same for training and inference tasks.')
+    roll_call: float = Field(
+        15, gt=0, description='How often the task server is asked what it holds; what it does not was lost.'
+    )
+    straggler: float = Field(
+        5, gt=1, description='A simulation out so many times longer than the median is reported as a straggler.'
+    )
+    speculate: bool = Field(
+        False, description='With nothing left to launch, send the slowest simulations a second time to idle workers.'
+    )
     grace: float = Field(20, ge=0, description='On an interrupt, how long to wait for simulations in flight.')
-    max_hours: float | None = Field(None, gt=0, description='Stop launching after this many hours.')
+    max_hours: float | None = Field(
+        None, gt=0, description='Time for this process; it launches nothing that would not be done by then, and ends.'
+    )

@@ -17,14 +17,16 @@ import shutil
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import redis
+
 from .address import RedisAddress
 from .errors import TamperedObjectError
-from .link import RedisLink
+from .link import PATIENCE, RedisLink
 
-_PATIENCE = 60.0
 _SCAN = 1000
 
 
@@ -46,6 +48,8 @@ class Listing(Protocol):
     def clear(self) -> None:
         """Remove them all."""
         ...
+
+    # Both are for the end of a campaign: where the store is out of reach they raise at once.
 
 
 class _Connector(ABC):
@@ -108,6 +112,7 @@ class LockedRedisConnector(_Connector):
         password: str | None = None,
         tls: bool = False,
         ca_file: str | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         """Connects when first used.
 
@@ -119,10 +124,11 @@ class LockedRedisConnector(_Connector):
             password: Its password.
             tls: Whether to speak TLS.
             ca_file: File with the certificates to trust.
+            patience: How many seconds the server may be out of reach.
         """
         self._address = RedisAddress(host, port, username, password, tls, ca_file)
         self._prefix = prefix
-        self._link = RedisLink(self._address, _PATIENCE)
+        self._link = RedisLink(self._address, patience)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({self._address}, {self._prefix})'
@@ -138,6 +144,7 @@ class LockedRedisConnector(_Connector):
             'password': address.password,
             'tls': address.tls,
             'ca_file': address.ca_file,
+            'patience': self._link.patience,
         }
 
     def exists(self, key: Key) -> bool:
@@ -149,15 +156,22 @@ class LockedRedisConnector(_Connector):
         self._link.run(lambda client: client.unlink(self._full(key.name)))
 
     def names(self) -> Iterator[str]:
-        """Names of the objects that are stored now."""
+        """Names of the objects that are stored now.
+
+        Raises:
+            QueuesLostError: If the server is out of reach.
+        """
         start = self._full('')
-        found = self._link.run(lambda client: list(client.scan_iter(match=f'{start}*', count=_SCAN)))
-        return (name.decode().removeprefix(start) for name in set(found or ()))
+        found = self._link.run_once(lambda client: set(client.scan_iter(match=f'{start}*', count=_SCAN)))
+        return (name.decode().removeprefix(start) for name in found)
 
     def clear(self) -> None:
-        """Remove them all."""
-        for name in self.names():
-            self.evict(Key(name, ''))
+        """Remove them all.
+
+        Raises:
+            QueuesLostError: If the server is out of reach.
+        """
+        self._link.run_once(lambda client: remove_keys(client, self._full('')))
 
     def close(self) -> None:
         """Close the connections; the objects stay."""
@@ -225,6 +239,19 @@ class DirectoryConnector(_Connector):
             with contextlib.suppress(OSError):
                 half.unlink()
             raise
+
+
+def remove_keys(client: redis.Redis, start: str) -> int:
+    """Remove every key of a server that starts so; returns how many there were.
+
+    Args:
+        client: A client of the server.
+        start: Start of the keys; of letters, digits and ``:_-``.
+    """
+    removed = 0
+    while found := list(islice(client.scan_iter(match=f'{start}*', count=_SCAN), _SCAN)):
+        removed += int(client.unlink(*found))
+    return removed
 
 
 def _digest(data: bytes) -> str:

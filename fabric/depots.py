@@ -41,6 +41,10 @@ class RunDepot(Depot, Protocol):
         """Objects evicted so far by the driver."""
         ...
 
+    def recall(self) -> None:
+        """Evict whatever is lent, because nobody will take it back any more."""
+        ...
+
     def leaked(self) -> int:
         """How many objects the stores hold now."""
         ...
@@ -67,6 +71,9 @@ class DirectDepot:
         return Loan(ref=obj, key=None, size=len(_pickle(topic, obj)))
 
     def reclaim(self, loan: Loan) -> None:
+        """Nothing was stored, so there is nothing to evict."""
+
+    def recall(self) -> None:
         """Nothing was stored, so there is nothing to evict."""
 
     def leaked(self) -> int:
@@ -159,13 +166,24 @@ class ProxyDepot:
         with self._lock:
             self.evicted += 1
 
+    def recall(self) -> None:
+        """Evict whatever is lent, because nobody will take it back any more.
+
+        Raises:
+            QueuesLostError: If a store has been out of reach for too long.
+        """
+        with self._lock:
+            names = list(self._lent)
+        for name in names:
+            self.reclaim(Loan(ref=None, key=name, size=0))
+
     def leaked(self) -> int:
         """How many objects the stores hold now, those that workers put there among them.
 
         Asked at the end of a campaign, when everything should have been evicted.
 
         Raises:
-            QueuesLostError: If a store has been out of reach for too long.
+            QueuesLostError: If a store is out of reach.
         """
         return sum(sum(1 for _ in store.connector.names()) for store in self._open.values())
 

@@ -13,6 +13,39 @@ class EngineError(ScoutbeeError):
     """A task server could not be started."""
 
 
+class EngineLostError(ScoutbeeError):
+    """What ran a task's worker is gone, and the task with it."""
+
+
+class CalledBackError(ScoutbeeError):
+    """A task was called back before it began."""
+
+
+class WorkerError(ScoutbeeError):
+    """A worker process was lost to the task that it ran.
+
+    Attributes:
+        host: Name of its machine.
+        pid: Its process id.
+        seconds: How long the task had run.
+    """
+
+    def __init__(self, message: str, host: str, pid: int, seconds: float) -> None:
+        """Args: message: What happened. The others: see the attributes."""
+        super().__init__(message)
+        self.host = host
+        self.pid = pid
+        self.seconds = seconds
+
+
+class WorkerLostError(WorkerError):
+    """A worker died under its task."""
+
+
+class DeadlineError(WorkerError):
+    """A task ran past its deadline and was killed, with all that it had started."""
+
+
 class InputsUnreachableError(ResourceTaskError):
     """A worker could not fetch what was lent to its task."""
 

@@ -9,6 +9,8 @@ from colmena.models import FailureInformation, Result
 
 from scoutbee.contracts.errors import FailureKind, TaskError
 
+from .errors import CalledBackError, DeadlineError, EngineLostError, WorkerLostError
+
 FAILURE = 'failure'
 """Where a result keeps its failure: ``result.task_info[FAILURE]``, the fields of ``contracts.errors.Failure``."""
 
@@ -30,14 +32,6 @@ _LOST_NAMES = frozenset(
 )
 
 
-class WorkerLostError(Exception):
-    """A worker died under its task."""
-
-
-class EngineLostError(Exception):
-    """What ran a task's worker is gone, and the task with it."""
-
-
 def kind_of(error: BaseException) -> FailureKind:
     """What would help against an error that a task raised.
 
@@ -54,11 +48,16 @@ def kind_of(error: BaseException) -> FailureKind:
 def engine_kind_of(error: BaseException) -> FailureKind:
     """What would help against an error that an engine reports for a task.
 
-    A task under which its own worker died is under suspicion (killed); one that went down with others is not (lost).
+    A task under which its own worker died is under suspicion (killed); one that went down with others is not (lost),
+    nor is one whose worker could not be started.
     """
     names = {base.__name__ for base in type(error).__mro__}
     if isinstance(error, WorkerLostError) or 'WorkerLost' in names:  # the second is Parsl's
         return FailureKind.KILLED
+    if isinstance(error, DeadlineError):
+        return FailureKind.DEADLINE
+    if isinstance(error, CalledBackError):
+        return FailureKind.CANCELLED
     if isinstance(error, (EngineLostError, BrokenExecutor, CancelledError)) or names & _LOST_NAMES:
         return FailureKind.LOST
     return kind_of(error)
@@ -76,6 +75,12 @@ def mark_failed(result: Result, error: BaseException, kind: FailureKind) -> None
         **(result.task_info or {}),
         FAILURE: {'kind': kind.value, 'error': type(error).__name__, 'message': message, 'traceback': trace},
     }
+
+
+def failure_kind(result: Result) -> FailureKind | None:
+    """The class of a failed result; None for one that succeeded, or that nobody classed."""
+    told = None if result.success else (result.task_info or {}).get(FAILURE)
+    return None if told is None else FailureKind(told['kind'])
 
 
 def _text(error: BaseException) -> str:

@@ -27,6 +27,53 @@ _SHORTEST_WAIT = 0.001
 """To Redis a wait of zero lasts for ever, so shorter ones than this do not wait at all."""
 
 _LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
+_TROUBLE = (*_LOST, redis.ResponseError)
+
+_CANNOT_WRITE = 'MISCONF'
+"""How a server begins its answer while it cannot write its data to disk, which is full, say."""
+
+PATIENCE = 60.0
+"""How many seconds a server may be out of reach, unless told otherwise."""
+
+_FORGET_SECONDS = 30.0
+"""A server that nobody has tried to reach for so long may have been back since."""
+
+
+class _Reach:
+    """Since when a server is out of reach of this process: what one link finds out, all links to it know."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._tried = 0.0
+        self.reason = ''
+
+    def away_seconds(self) -> float | None:
+        """For how long the server has been away; None while it is there, for all that is known."""
+        with self._lock:
+            if self._since is None or time.monotonic() - self._tried > _FORGET_SECONDS:
+                return None
+            return time.monotonic() - self._since
+
+    def mark_away(self, address: RedisAddress, error: Exception) -> None:
+        known = self.away_seconds() is not None
+        with self._lock:
+            self._tried = time.monotonic()
+            if not known:
+                self._since = self._tried
+                self.reason = str(error)
+                logger.warning('Redis at %s is out of reach: %s', address, error)
+
+    def mark_back(self, address: RedisAddress) -> None:
+        if self._since is None:
+            return
+        with self._lock:
+            if self._since is not None:
+                logger.warning('Redis at %s is back after %.1f s', address, time.monotonic() - self._since)
+                self._since = None
+
+
+_reaches: dict[tuple[str, int], _Reach] = {}
 
 
 class RedisLink:
@@ -35,7 +82,7 @@ class RedisLink:
     Safe to use from several threads; a thread that waits does not hold up the others.
     """
 
-    def __init__(self, address: RedisAddress, patience: float) -> None:
+    def __init__(self, address: RedisAddress, patience: float = PATIENCE) -> None:
         """Connects when first used.
 
         Args:
@@ -45,12 +92,43 @@ class RedisLink:
         self.address = address
         self.patience = patience
         self._client = address.connect(socket_timeout=_ANSWER_SECONDS)
-        self._lock = threading.Lock()
-        self._away_since: float | None = None
+        self._reach = _reaches.setdefault((address.host, address.port), _Reach())
 
     def close(self) -> None:
         """Close every connection; the link opens new ones if it is used again."""
         self._client.close()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the server was out of reach when this process last tried, over this link or another."""
+        return self._reach.away_seconds() is not None
+
+    def check_patience(self) -> None:
+        """See that the server has not been away for too long.
+
+        Raises:
+            QueuesLostError: If it has been out of reach for longer than the patience.
+        """
+        seconds = self._reach.away_seconds()
+        if seconds is not None and seconds > self.patience:
+            raise QueuesLostError(
+                f'Redis at {self.address} has been out of reach for more than {self.patience:g} s. '
+                f'Bring it back and resume the campaign. What it came to: {self._reach.reason}'
+            )
+
+    def run_once(self, command: Callable[[redis.Redis], T]) -> T:
+        """Run a command that is worth no waiting, at the end of a campaign say.
+
+        Raises:
+            QueuesLostError: If the server is out of reach; one that is known to be is not tried.
+        """
+        if not self.is_away:
+            try:
+                return self._once(command)
+            except _TROUBLE as error:
+                if not _is_away(error):
+                    raise
+        raise QueuesLostError(f'Redis at {self.address} is out of reach.')
 
     def run(self, command: Callable[[redis.Redis], T], within: float | None = None) -> T | None:
         """Run a command, repeating it while the server is away.
@@ -67,7 +145,7 @@ class RedisLink:
         """
         try:
             return self._once(command)
-        except _LOST as error:
+        except _TROUBLE as error:
             if not _is_away(error):
                 raise
         return self._again(command, within)
@@ -82,13 +160,13 @@ class RedisLink:
             retry=tenacity.retry_if_exception(_is_away),
             wait=tenacity.wait_exponential(multiplier=0.05, max=1.0) + tenacity.wait_random(0, 0.05),
             stop=is_over,
-            before_sleep=lambda _: self._check_patience(),
+            before_sleep=lambda _: self.check_patience(),
         )
         try:
             answer: T = attempts(self._once, command)
             return answer
         except tenacity.RetryError:
-            self._check_patience()
+            self.check_patience()
             return None
 
     def pop(self, queue: str, timeout: float | None) -> bytes | None:
@@ -118,35 +196,15 @@ class RedisLink:
             answer = command(self._client)
         except Exception as error:
             if _is_away(error):
-                self._mark_away(error)
+                self._reach.mark_away(self.address, error)
             raise
-        self._mark_back()
+        self._reach.mark_back(self.address)
         return answer
-
-    def _mark_away(self, error: Exception) -> None:
-        with self._lock:
-            if self._away_since is None:
-                self._away_since = time.monotonic()
-                logger.warning('Redis at %s is out of reach: %s', self.address, error)
-
-    def _mark_back(self) -> None:
-        if self._away_since is None:
-            return
-        with self._lock:
-            if self._away_since is not None:
-                logger.warning('Redis at %s is back after %.1f s', self.address, time.monotonic() - self._away_since)
-                self._away_since = None
-
-    def _check_patience(self) -> None:
-        since = self._away_since
-        if since is not None and time.monotonic() - since > self.patience:
-            raise QueuesLostError(
-                f'Redis at {self.address} has been out of reach for more than {self.patience:g} s. '
-                'Bring it back and resume the campaign.'
-            )
 
 
 def _is_away(error: BaseException) -> bool:
+    if isinstance(error, redis.ResponseError):
+        return str(error).startswith(_CANNOT_WRITE)
     # A refused password is a ConnectionError to redis-py, but waiting does not help against it.
     return isinstance(error, _LOST) and not isinstance(error, redis.AuthenticationError)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import importlib.metadata
 import os
 import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,23 +161,6 @@ class _Usage:
             'versions': dict(_versions()),
             **tags,
         }
-
-
-def preload(modules: Iterable[str]) -> dict[str, float]:
-    """Import modules ahead of the tasks that need them; returns the seconds each took.
-
-    One that cannot be imported is left out: the task that needs it says so better than this could.
-    """
-    seconds = {}
-    for module in modules:
-        started = time.perf_counter()
-        try:
-            importlib.import_module(module)
-        except Exception as error:
-            print(f'scoutbee: {module} could not be imported ahead of time: {error!r}', file=sys.stderr)
-            continue
-        seconds[module] = time.perf_counter() - started
-    return seconds
 
 
 def _plain(value: Any, result: Result) -> Any:

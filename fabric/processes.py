@@ -10,7 +10,9 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import select
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -47,6 +49,31 @@ def on_parent_death(action: Callable[[], None]) -> None:
         action()
 
     threading.Thread(target=watch, name='parent-watch', daemon=True).start()
+
+
+def end_with_pipe(descriptor: int) -> None:
+    """Kill the process group that this process leads when the other end of a pipe is closed.
+
+    However the process at the other end ends, the kernel closes it. What a task has started dies with the group.
+
+    Args:
+        descriptor: This end of the pipe, on which others may read and write.
+    """
+
+    def watch() -> None:
+        poller = select.poll()
+        poller.register(descriptor, 0)  # a hang-up is reported whatever one asks for
+        poller.poll()
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name='pipe-watch', daemon=True).start()
+
+
+def kill_group(leader: subprocess.Popen[bytes]) -> None:
+    """Kill a process and the process group that it leads, if it has made one yet."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader.pid, signal.SIGKILL)
+    leader.kill()
 
 
 def ignore_interrupts() -> None:

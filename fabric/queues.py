@@ -22,20 +22,19 @@ from proxystore.proxy import Proxy, extract, get_factory
 from proxystore.store import get_store
 from proxystore.store.utils import get_key
 
+from scoutbee.contracts.control import CONTROLS
 from scoutbee.contracts.errors import FailureKind
 
 from .address import RedisAddress
-from .failures import mark_failed
-from .link import RedisLink
+from .failures import failure_kind, mark_failed
+from .link import PATIENCE, RedisLink
 from .seals import Seal
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 60.0
-"""How many seconds the server may be out of reach, unless told otherwise."""
-
 _LARGEST = 512 * 1024 * 1024 - 1024
 _KILL = 'null'
+_UNHEARD = frozenset({FailureKind.LOST, FailureKind.KILLED, FailureKind.DEADLINE})
 
 
 class SecureRedisQueues(RedisQueues):
@@ -47,7 +46,9 @@ class SecureRedisQueues(RedisQueues):
     Attributes:
         dropped: Messages that were thrown away because they were not sealed by this campaign or could not be parsed,
             as counted in this process.
-        fetched: Values that workers had put in a store and this process has fetched (and so evicted).
+        fetched: Values that workers had put in a store and this process has taken out again.
+        received: Results of tasks that this process has received, but for those that an engine lost as it died.
+        unheard: Tasks of which an engine, not their worker, told the end. Such a worker may have stored a value.
     """
 
     def __init__(
@@ -78,8 +79,11 @@ class SecureRedisQueues(RedisQueues):
         """
         self.address = address
         self.patience = patience
+        address.check()
         self.dropped = 0
         self.fetched = 0
+        self.received = 0
+        self.unheard = 0
         self.redis_client: RedisLink | None = None
         self._seal = Seal(secret)
         self._count_lock = threading.Lock()
@@ -105,14 +109,22 @@ class SecureRedisQueues(RedisQueues):
         super().__setstate__(state)
 
     def connect(self) -> None:
-        """Connect to the server.
+        """Make the link to the server. It opens connections as they are needed, so the server may be away just now."""
+        if self.redis_client is None:
+            self.redis_client = RedisLink(self.address, self.patience)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the server was out of reach when this process last tried."""
+        return self._link.is_away
+
+    def check_patience(self) -> None:
+        """See that the server has not been away for too long.
 
         Raises:
-            ConfigurationError: If the server cannot be used.
+            QueuesLostError: If it has been out of reach for longer than the patience.
         """
-        if self.redis_client is None:
-            self.address.check()
-            self.redis_client = RedisLink(self.address, self.patience)
+        self._link.check_patience()
 
     def disconnect(self) -> None:
         """Close the connections."""
@@ -194,6 +206,9 @@ class SecureRedisQueues(RedisQueues):
         self._read_value(result)
         result.mark_result_received()
         with self._active_lock:
+            kind = failure_kind(result)
+            self.received += result.method not in CONTROLS and kind is not FailureKind.LOST
+            self.unheard += kind in _UNHEARD
             self._active_tasks.discard(result.task_id)
             if not self._active_tasks:
                 self._all_complete.set()
@@ -229,8 +244,13 @@ class SecureRedisQueues(RedisQueues):
                     break
                 discarded += 1
                 if result is not None:
-                    self._evict_value(result)
+                    self._discard(result)
         return discarded
+
+    def _discard(self, result: Result) -> None:
+        with self._active_lock:
+            self._active_tasks.discard(result.task_id)
+        self._evict_value(result)
 
     def flush(self) -> None:
         """Remove every message."""
@@ -290,7 +310,7 @@ class SecureRedisQueues(RedisQueues):
     def _parse(self, message: str, what: str) -> Result | None:
         try:
             return Result.model_validate_json(message)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # the second from Colmena, for an object without inputs
             self._drop(f'{what} could not be parsed: {str(error).splitlines()[0]}')
             return None
 
@@ -315,6 +335,8 @@ class SecureRedisQueues(RedisQueues):
             result.deserialize()
             if type(result.value) is Proxy:
                 get_factory(result.value).get_store().evict(get_key(result.value))
+                with self._count_lock:
+                    self.fetched += 1
         except Exception as error:
             logger.warning('A value that nobody waits for could not be evicted: %s', error)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import secrets
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import IO
 
@@ -24,9 +27,17 @@ _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.01
 
+_PORTS = range(20_000, 32_768)
+"""Below the ports that systems give to connections of their own, so none of these takes it while the server is down."""
+
 
 class EmbeddedRedis:
-    """A Valkey server on loopback with a random password; keeps nothing on disk and is gone when its block ends.
+    """A Valkey server on loopback with a random password; it and all it holds are gone when its block ends.
+
+    Given a directory, it writes there what it is told before it answers, so that a server whose process was killed
+    comes back with all it held. What it holds are other people's secrets: the directory is its owner's alone, and is
+    removed in the end. It survives the death of its process, which is what happens, not that of the machine, which
+    takes the driver too.
 
     It leads a session of its own, so that a Ctrl-C in the terminal reaches the driver and not the server under it,
     and the kernel kills it with the thread that started it (Linux), so that it never outlives its driver: enter the
@@ -38,8 +49,14 @@ class EmbeddedRedis:
         True
     """
 
-    def __init__(self, max_memory: str | None = None) -> None:
-        """Args: max_memory: Most memory for data, in Redis' notation (``4gb``); no limit if not given."""
+    def __init__(self, directory: Path | None = None, max_memory: str | None = None) -> None:
+        """Prepare; entering the block starts it.
+
+        Args:
+            directory: Where it keeps its data; what lies there is removed. Without one it keeps nothing on disk.
+            max_memory: Most memory for data, in Redis' notation (``4gb``); no limit if not given.
+        """
+        self._directory = directory
         self._max_memory = max_memory
         self._password = secrets.token_urlsafe(32)
         self._log: IO[bytes] | None = None
@@ -63,16 +80,31 @@ class EmbeddedRedis:
         return self._process.pid if self._process is not None else None
 
     def __enter__(self) -> EmbeddedRedis:
-        self.start()
+        self._clear()
+        if self._directory is not None:
+            self._directory.mkdir(mode=0o700, parents=True)
+        try:
+            self.start()
+        except BaseException:
+            self._clear()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove what the server kept, or what one before it left."""
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
 
     def start(self) -> None:
-        """Start the server and wait until it answers; one that was stopped or died comes back at its old address.
+        """Start the server and wait until it answers.
+
+        One that was stopped or died comes back at its old address, and with a directory with its old data too.
 
         Raises:
             EngineError: If it does not start; the message ends with its log.
@@ -87,7 +119,7 @@ class EmbeddedRedis:
                 if self._launch(address):
                     self._address = address
                     return
-            raise EngineError(f'The embedded Redis server did not start. Its log ends: {self._log_tail()}')
+            raise EngineError(f'The embedded Redis server did not start. Its log ends: {self.log_tail()}')
         except BaseException:
             self.stop()
             raise
@@ -104,8 +136,7 @@ class EmbeddedRedis:
         return self._process is not None and self._process.poll() is None
 
     def _launch(self, address: RedisAddress) -> bool:
-        # The server works in a private directory that is gone once it runs: it has nothing to write, and cannot.
-        with tempfile.TemporaryDirectory(prefix='scoutbee-redis-') as directory:
+        with self._workplace() as directory:
             self._process = subprocess.Popen(
                 [_server_binary(), '-'],
                 stdin=subprocess.PIPE,
@@ -123,6 +154,15 @@ class EmbeddedRedis:
         self._end_process()
         return False
 
+    @contextlib.contextmanager
+    def _workplace(self) -> Iterator[Path]:
+        if self._directory is not None:
+            yield self._directory
+            return
+        # A private directory that is gone once the server runs: it has nothing to write, and cannot.
+        with tempfile.TemporaryDirectory(prefix='scoutbee-redis-') as directory:
+            yield Path(directory)
+
     def _configuration(self, address: RedisAddress) -> str:
         lines = [
             f'bind {address.host}',
@@ -130,7 +170,8 @@ class EmbeddedRedis:
             f'requirepass {self._password}',
             'protected-mode yes',
             'save ""',
-            'appendonly no',
+            f'appendonly {"no" if self._directory is None else "yes"}',
+            'appendfsync no',
             'maxmemory-policy noeviction',
         ]
         if self._max_memory is not None:
@@ -142,7 +183,11 @@ class EmbeddedRedis:
         deadline = time.monotonic() + _START_SECONDS
         with contextlib.closing(address.connect(socket_timeout=1.0)) as client:
             while self._process.poll() is None and time.monotonic() < deadline:
-                answers = _is_ours(client)
+                try:
+                    answers = _is_ours(client)
+                except redis.BusyLoadingError:  # it reads what it kept, however long that takes
+                    deadline = time.monotonic() + _START_SECONDS
+                    answers = None
                 if answers is not None:
                     return answers
                 time.sleep(_LOOK_SECONDS)
@@ -159,8 +204,10 @@ class EmbeddedRedis:
             process.kill()
             process.wait()
 
-    def _log_tail(self) -> str:
-        assert self._log is not None
+    def log_tail(self) -> str:
+        """The last lines of the server's log; empty if it was never started."""
+        if self._log is None:
+            return ''
         self._log.seek(0)
         return ' | '.join(self._log.read().decode(errors='replace').splitlines()[-5:])
 
@@ -171,14 +218,18 @@ def _is_ours(client: redis.Redis) -> bool | None:
         return bool(client.ping())
     except redis.AuthenticationError:
         return False  # another server took the port first
+    except redis.BusyLoadingError:
+        raise
     except redis.RedisError:
         return None
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
+    for port in random.SystemRandom().sample(_PORTS, 50):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((_HOST, port))
+            return port
+    raise EngineError(f'No port of {_HOST} from {_PORTS[0]} to {_PORTS[-1]} is free; name a server with --redishost.')
 
 
 def _server_binary() -> str:

@@ -14,6 +14,7 @@ from scoutbee.contracts.errors import ConfigurationError
 
 from .address import RedisAddress
 from .connectors import DirectoryConnector, LockedRedisConnector
+from .link import PATIENCE
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +42,18 @@ class Places:
         run: Name of the run, unique; of letters, digits and ``:_-``.
         address: The campaign's Redis server.
         directory: Directory that driver and workers share.
+        patience: How many seconds the Redis server may be out of reach.
     """
 
     run: str
     address: RedisAddress | None = None
     directory: Path | None = None
+    patience: float = PATIENCE
+
+    @property
+    def own_directory(self) -> Path | None:
+        """The part of the directory that is this run's alone."""
+        return None if self.directory is None else self.directory / self.run.replace(':', '-')
 
 
 def _redis(places: Places, topic: str) -> LockedRedisConnector:
@@ -60,14 +68,15 @@ def _redis(places: Places, topic: str) -> LockedRedisConnector:
         password=address.password,
         tls=address.tls,
         ca_file=address.ca_file,
+        patience=places.patience,
     )
 
 
 def _file(places: Places, topic: str) -> DirectoryConnector:
-    if places.directory is None:
+    if places.own_directory is None:
         raise ConfigurationError(f'Topic {topic} has the backend file, but no directory was given (--ps-file-dir).')
     try:
-        return DirectoryConnector(str(places.directory / places.run.replace(':', '-') / topic))
+        return DirectoryConnector(str(places.own_directory / topic))
     except OSError as error:
         raise ConfigurationError(
             f'Topic {topic} has the backend file, but its directory cannot be made: {error}. Correct --ps-file-dir.'

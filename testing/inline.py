@@ -9,6 +9,7 @@ from scoutbee.agents.board import Outcome
 from scoutbee.agents.thinker import Thinker
 from scoutbee.contracts.campaign import Campaign
 from scoutbee.contracts.policy import Policy
+from scoutbee.traces.replay import replay
 from scoutbee.traces.writer import TraceWriter
 
 from .depot import CountingDepot, MemoryShelf
@@ -41,6 +42,7 @@ def run_inline(
     interfere: Interference | None = None,
     workers: int = 4,
     timeout: float = 60.0,
+    resume: MemoryShelf | None = None,
 ) -> InlineRun:
     """Run a campaign with the real Thinker, queues between threads and a task server on threads.
 
@@ -51,14 +53,18 @@ def run_inline(
         interfere: Sees every request before it runs, and may lose, delay or break it.
         workers: Threads that run tasks.
         timeout: Seconds after which the campaign counts as hanging.
+        resume: The shelf of the run in this directory, which is gone on with; the campaign must be a fresh one.
 
     Raises:
         TimeoutError: If the campaign has not ended by then.
     """
     queues = ThreadQueues()
-    depot, shelf = CountingDepot(), MemoryShelf()
+    depot, shelf = CountingDepot(), resume or MemoryShelf()
+    history = None if resume is None else replay(run_dir)
     with TraceWriter(run_dir) as traces, ThreadTaskServer(queues, campaign.tasks(), workers, interfere):
         thinker = Thinker(queues, campaign, policy, traces, depot, shelf)
+        if history is not None:
+            thinker.resume(history)
         thinker.start()
         thinker.join(timeout)
         if thinker.is_alive():

@@ -38,6 +38,7 @@ def make_engine(
     queues: SecureRedisQueues,
     run_dir: Path,
     preload: Mapping[str, Sequence[str]] | None = None,
+    deadlines: Mapping[str, float] | None = None,
 ) -> Engine:
     """An engine, not yet started.
 
@@ -48,6 +49,7 @@ def make_engine(
         queues: Where tasks come from and results go.
         run_dir: The campaign's run directory; the engine writes into ``engine`` in it.
         preload: Modules that workers import as they start, by kind, so that the first task does not wait for them.
+        deadlines: How long a task may run, in seconds, by kind. Past it, it is killed with all that it has started.
 
     Raises:
         ConfigurationError: If there is no such engine.
@@ -58,5 +60,6 @@ def make_engine(
     directory = run_dir.absolute() / 'engine'
     directory.mkdir(parents=True, exist_ok=True)
     modules = {kind: tuple(names) for kind, names in (preload or {}).items()}
-    plan = ServerPlan(site.model_copy(update={'engine': chosen}), dict(methods), queues, directory, modules)
+    own = site.model_copy(update={'engine': chosen})
+    plan = ServerPlan(own, dict(methods), queues, directory, modules, dict(deadlines or {}))
     return Engine(ENGINES[chosen], plan)

@@ -7,11 +7,14 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -19,9 +22,11 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from ..errors import EngineError
+from ..methods import TaskMethod
 from ..processes import ignore_interrupts, kill_session, on_parent_death
 from ..queues import SecureRedisQueues
 from ..sites import Site
+from ..workers import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +34,8 @@ LOG_NAME = 'server.log'
 _START_SECONDS = 60.0
 _READY = 'ready'
 _ORPHAN_SECONDS = 10.0
+_LONGEST_FOLDER = 50
+_SHORT_FOLDER = '/tmp'
 
 EXIT_LOST = 3
 """Exit status of a task server whose engine or Redis server broke down."""
@@ -44,6 +51,7 @@ class ServerPlan:
         queues: Where tasks come from and results go.
         directory: Where the engine may write; it exists.
         preload: Modules that workers import as they start, by kind, beside those of the site.
+        deadlines: How long a task may run, in seconds, by kind.
     """
 
     site: Site
@@ -51,12 +59,28 @@ class ServerPlan:
     queues: SecureRedisQueues
     directory: Path
     preload: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    deadlines: Mapping[str, float] = field(default_factory=dict)
 
-    def modules(self, executor: str) -> tuple[str, ...]:
-        """Modules that the workers of an executor import as they start."""
+    def routes(self) -> dict[str, str]:
+        """Name of the executor that runs each kind that is served."""
+        return {kind: self.site.executor_for(kind)[0] for kind in self.methods}
+
+    def workers(self, executor: str, env: Mapping[str, str] | None = None) -> WorkerSettings:
+        """How the worker processes of an executor are started.
+
+        Args:
+            executor: Its name.
+            env: Environment variables that are to be set for them.
+        """
         settings = self.site.executors[executor]
+        kinds = [kind for kind, route in self.routes().items() if route == executor]
         asked = [module for kind in settings.kinds for module in self.preload.get(kind, ())]
-        return tuple(dict.fromkeys((*settings.preload, *asked)))
+        return WorkerSettings(
+            WorkerSettings.pack({kind: TaskMethod(kind, self.methods[kind]) for kind in kinds}),
+            env or {},
+            tuple(dict.fromkeys((*settings.preload, *asked))),
+            {kind: seconds for kind, seconds in self.deadlines.items() if kind in kinds},
+        )
 
 
 ServerFactory = Callable[[ServerPlan], Any]
@@ -80,6 +104,7 @@ class Engine:
         self._plan = plan
         self._process: SpawnProcess | None = None
         self._news: Connection | None = None
+        self._scratch: Path | None = None
 
     def __enter__(self) -> Engine:
         self.start()
@@ -117,12 +142,15 @@ class Engine:
             raise EngineError('The task server is already running; stop it before starting it again.')
         self.stop()  # what an earlier one left behind
         news, pipe = multiprocessing.get_context('spawn').Pipe(duplex=False)
-        process = SpawnProcess(target=_serve, args=(self._factory, self._plan, pipe), name='scoutbee-task-server')
+        self._scratch = _make_scratch()
+        process = SpawnProcess(
+            target=_serve, args=(self._factory, self._plan, pipe, self._scratch), name='scoutbee-task-server'
+        )
         # Python waits for child processes before it exits; this ends ours before that.
         atexit.register(self.stop)
+        self._process, self._news = process, news  # before it starts, so that an interrupt finds what there is
         process.start()
         pipe.close()
-        self._process, self._news = process, news
         logger.info('Started the %s task server, process %s', self._plan.site.engine, process.pid)
 
     def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
@@ -178,6 +206,8 @@ class Engine:
         left = kill_session(process.pid)
         if left:
             logger.info('Killed %d processes that the task server left', left)
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
         process.close()
 
     def log_tail(self, lines: int = 20) -> str:
@@ -188,14 +218,22 @@ class Engine:
             return ''
 
 
+def _make_scratch() -> Path:
+    """A folder for temporary files. Sockets lie in it, whose paths may have about a hundred characters."""
+    usual = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix='scoutbee-', dir=usual if len(usual) <= _LONGEST_FOLDER else _SHORT_FOLDER))
+
+
 class _Told(BaseException):
     """The driver told the task server to stop."""
 
 
-def _serve(factory: ServerFactory, plan: ServerPlan, news: Connection) -> None:
+def _serve(factory: ServerFactory, plan: ServerPlan, news: Connection, scratch: Path) -> None:
     """What the task server's process does."""
     os.setsid()
-    on_parent_death(_die)
+    on_parent_death(partial(_die, scratch))
+    # Parsl's managers and workers that are killed leave sockets and files behind, wherever temporary ones are kept.
+    os.environ['TMPDIR'] = str(scratch)
     ignore_interrupts()
     signal.signal(signal.SIGTERM, _on_terminate)
     _write_output_to(plan.directory / LOG_NAME)
@@ -210,6 +248,7 @@ def _serve(factory: ServerFactory, plan: ServerPlan, news: Connection) -> None:
         # Whatever is left is not worth waiting for, and threads of the engine must not keep the process alive.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         kill_session(os.getpid())
+        shutil.rmtree(scratch, ignore_errors=True)
         logging.shutdown()
         os._exit(status)
 
@@ -239,11 +278,12 @@ def _tell(news: Connection, text: str) -> None:
         news.close()
 
 
-def _die() -> None:
+def _die(scratch: Path) -> None:
     """The driver is gone: end in order, so that blocks are given back, and at any rate soon."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_ORPHAN_SECONDS)
     kill_session(os.getpid())
+    shutil.rmtree(scratch, ignore_errors=True)
     os._exit(EXIT_LOST)
 
 

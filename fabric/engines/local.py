@@ -8,15 +8,18 @@ from typing import Any
 
 from colmena.models import Result
 
-from ..methods import TaskMethod
 from ..queues import SecureRedisQueues
+from ..worker_pool import WorkerPool
+from ..workers import WorkerSettings
 from .base import ServerPlan
 from .server import ReportingServer
-from .workers import WorkerPool, WorkerSettings
 
 
 class LocalTaskServer(ReportingServer):
-    """Runs tasks in pools of worker processes, one pool for each executor of the site."""
+    """Runs tasks in pools of worker processes, one pool for each executor of the site.
+
+    What waits for a worker can be called back.
+    """
 
     def __init__(
         self, queues: SecureRedisQueues, pools: Mapping[str, tuple[int, WorkerSettings]], routes: Mapping[str, str]
@@ -38,19 +41,17 @@ class LocalTaskServer(ReportingServer):
 
     def _submit(self, task: Result, topic: str) -> Future[Any]:
         task.mark_start_task_submission()
-        return self._pools[self._routes[task.method]].submit(task.method, task)
+        return self._pools[self._routes[str(task.method)]].submit(str(task.method), task)
 
     def _cleanup(self) -> None:
+        super()._cleanup()
         for pool in self._pools.values():
             pool.close()
 
 
 def make_server(plan: ServerPlan) -> LocalTaskServer:
     """The task server of a plan."""
-    routes = {kind: plan.site.executor_for(kind)[0] for kind in plan.methods}
-    pools = {}
-    for name in set(routes.values()):
-        settings = plan.site.executors[name]
-        methods = {kind: TaskMethod(kind, plan.methods[kind]) for kind, route in routes.items() if route == name}
-        pools[name] = (settings.worker_count(), WorkerSettings(methods, settings.env, plan.modules(name)))
+    routes = plan.routes()
+    executors = {name: plan.site.executors[name] for name in set(routes.values())}
+    pools = {name: (each.worker_count(), plan.workers(name, each.env)) for name, each in executors.items()}
     return LocalTaskServer(plan.queues, pools, routes)

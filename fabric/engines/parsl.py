@@ -8,11 +8,14 @@ import shlex
 import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import parsl
+from colmena.models import Result
+from colmena.models.methods import PythonMethod
 from colmena.task_server.parsl import ParslTaskServer
 from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
@@ -21,9 +24,10 @@ from parsl.jobs.error_handlers import windowed_error_handler
 from parsl.launchers import SimpleLauncher
 from parsl.providers import LocalProvider
 
-from ..methods import TaskMethod, preload
+from ..hosted import pack_settings, run_hosted, warm_hosted
 from ..queues import SecureRedisQueues
 from ..sites import Executor, Site
+from ..workers import WorkerSettings, pack_task, read_answer
 from .base import ServerPlan
 from .server import ReportingServer
 
@@ -39,48 +43,69 @@ _SILENCE_SECONDS = 20
 _FAILED_BLOCKS = 5
 """So many failed blocks in a row mean that workers cannot be started at all."""
 
+_INTERCHANGE = (
+    'import runpy, sys; sys.path[:] = sys.argv[1:]; '
+    'from scoutbee.fabric.processes import die_with_parent; die_with_parent(); '
+    'runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")'
+)
+"""An interchange that dies with the task server. By itself it would stay, and with it its managers and workers, where
+both the task server and the driver, who would have ended it, are killed."""
+
 _STATUS_SECONDS = 2
 _CLEANUP_SECONDS = 8.0
 
 
 class ParslServer(ReportingServer, ParslTaskServer):
-    """Colmena's Parsl task server that answers every task and does not wait when it is told to stop."""
+    """Colmena's Parsl task server that answers every task and does not wait when it is told to stop.
+
+    A Parsl worker hands its tasks to a process of ours, which can be killed and replaced without Parsl noticing. What
+    Parsl has been given cannot be called back.
+    """
+
+    calls_back = False
 
     def __init__(
         self,
         queues: SecureRedisQueues,
-        methods: Mapping[str, tuple[TaskMethod, str]],
+        routes: Mapping[str, str],
+        workers: Mapping[str, tuple[int, WorkerSettings]],
         config: Config,
-        modules: Mapping[str, tuple[str, ...]],
-        workers: Mapping[str, int],
     ) -> None:
         """Prepare the server; ``_setup`` starts Parsl.
 
         Args:
             queues: Where tasks come from and results go.
-            methods: Each method and the label of the executor that runs it.
+            routes: Label of the executor that runs each method.
+            workers: How many workers each executor has, and how the process of each is started.
             config: Parsl's configuration.
-            modules: Modules that the workers of each executor import as they start.
-            workers: Number of workers of each executor.
         """
-        apps = [(method, {'executors': [label]}) for method, label in methods.values()]
-        super().__init__(apps, queues, config)
-        self._modules = dict(modules)
-        self._workers = dict(workers)
+        self._packed = {label: pack_settings(label, settings) for label, (_, settings) in workers.items()}
+        self._counts = {label: count for label, (count, _) in workers.items()}
+        methods = [(_Hosted(kind, self._packed[label]), {'executors': [label]}) for kind, label in routes.items()]
+        ParslTaskServer.__init__(self, methods, queues, config)
+        ReportingServer.__init__(self, queues, routes.keys())
         self._kernel: Any = None
 
     def _setup(self) -> None:
         self._kernel = parsl.load(self.config)
         logger.info('Parsl started; its own logs are in %s', self._kernel.run_dir)
-        for label, modules in self._modules.items():
-            if modules:
-                self._warm(label, modules)
+        for label, packed in self._packed.items():
+            self._warm(label, packed)
 
-    def _warm(self, label: str, modules: tuple[str, ...]) -> None:
-        """Have every worker of an executor import modules. Idle workers are given one task each."""
-        app = parsl.python_app(preload, executors=[label])
-        for _ in range(self._workers[label]):
-            app(modules).add_done_callback(partial(_log_warmth, label))
+    def _warm(self, label: str, packed: bytes) -> None:
+        """Have every worker of an executor start its process. Idle workers are given one task each."""
+        app = parsl.python_app(warm_hosted, executors=[label])
+        for _ in range(self._counts[label]):
+            app(packed).add_done_callback(partial(_log_warmth, label))
+
+    def _submit(self, task: Result, topic: str) -> Future[Any]:
+        task.mark_start_task_submission()
+        app, _ = self.methods_[task.method]
+        future: Future[Any] = app(pack_task(str(task.method), task))
+        return future
+
+    def _read(self, answer: Any) -> Result:
+        return super()._read(read_answer(answer))
 
     def trouble(self) -> str | None:
         """Why Parsl cannot go on: an executor that gave up, or whose interchange died."""
@@ -94,6 +119,7 @@ class ParslServer(ReportingServer, ParslTaskServer):
 
     def _cleanup(self) -> None:
         """Give the blocks back. Running tasks are not waited for, and what takes too long is left to be killed."""
+        super()._cleanup()
         if self._kernel is None:
             return
         cleaner = threading.Thread(target=self._kernel.cleanup, name='parsl-cleanup', daemon=True)
@@ -103,18 +129,24 @@ class ParslServer(ReportingServer, ParslTaskServer):
             logger.warning('Parsl did not clean up within %g s', _CLEANUP_SECONDS)
 
 
+class _Hosted(PythonMethod):
+    """What Colmena knows as a method, and a worker as a call: workers of Parsl need not import Colmena."""
+
+    def __init__(self, kind: str, packed: bytes) -> None:
+        super().__init__(run_hosted, name=kind)
+        self._call = (run_hosted, packed, kind)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial, self._call
+
+
 def make_server(plan: ServerPlan) -> ParslServer:
     """The task server of a plan."""
-    routes = {kind: plan.site.executor_for(kind)[0] for kind in plan.methods}
-    methods = {kind: (TaskMethod(kind, plan.methods[kind]), label) for kind, label in routes.items()}
+    routes = plan.routes()
     used = sorted(set(routes.values()))
-    return ParslServer(
-        plan.queues,
-        methods,
-        make_config(plan.site, used, plan.directory),
-        {label: plan.modules(label) for label in used},
-        {label: plan.site.executors[label].worker_count() for label in used},
-    )
+    # Their environment is that of Parsl's workers.
+    workers = {label: (plan.site.executors[label].worker_count(), plan.workers(label)) for label in used}
+    return ParslServer(plan.queues, routes, workers, make_config(plan.site, used, plan.directory))
 
 
 def make_config(site: Site, labels: list[str], directory: Path) -> Config:
@@ -150,7 +182,7 @@ def _executor(label: str, settings: Executor) -> HighThroughputExecutor:
         heartbeat_threshold=_SILENCE_SECONDS,
         # Parsl's scripts are found on the path only where the environment was activated.
         launch_cmd=DEFAULT_LAUNCH_CMD.replace('process_worker_pool.py', shlex.join(_script('process_worker_pool')), 1),
-        interchange_launch_cmd=_script('interchange'),
+        interchange_launch_cmd=[sys.executable, '-c', _INTERCHANGE, *sys.path],
         block_error_handler=partial(windowed_error_handler, threshold=_FAILED_BLOCKS),
     )
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
-import threading
-from concurrent.futures import CancelledError, Future
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from concurrent.futures import Future
 from typing import Any
 
 from colmena.exceptions import KillSignalException, TimeoutException
 from colmena.models import Result
-from colmena.task_server.base import FutureBasedTaskServer
+from colmena.models.results import WorkerInformation
+from colmena.queue.base import ColmenaQueues
 
-from scoutbee.contracts.errors import FailureKind, InputTaskError
+from scoutbee.contracts.control import CANCEL, CONTROLS
+from scoutbee.contracts.errors import InputTaskError
 
-from ..failures import EngineLostError, engine_kind_of, mark_failed
+from ..errors import CalledBackError, EngineLostError, WorkerError
+from ..failures import engine_kind_of, mark_failed
+from .held import HeldTasks
 
 logger = logging.getLogger(__name__)
 
@@ -21,30 +26,58 @@ LOOK_SECONDS = 1.0
 """How often a waiting task server looks whether its engine is well."""
 
 
-class ReportingServer(FutureBasedTaskServer):
-    """A mixin for Colmena's task servers: every task it takes is answered, and a failed one says why.
+class ReportingServer(ABC):
+    """A task server as Colmena knows it: every task it takes is answered, and a failed one says why.
 
     A task whose worker dies, that the engine refuses, or that runs when the engine breaks down comes back as a failed
-    result of a class. Only a task server that is itself killed leaves tasks unanswered.
+    result of a class. Only a task server that itself dies leaves tasks unanswered, and it does so rather than go on
+    with an answer that it cannot push.
+
+    It also answers roll calls and calls tasks back; see ``contracts.control``.
+
+    Colmena's own base class is not used where its package, which imports every workflow engine it knows, need not be.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._flying: dict[str, Result] = {}
-        self._flying_lock = threading.Lock()
+    calls_back = True
+    """Whether the engine's futures can be cancelled while their tasks wait."""
+
+    def __init__(self, queues: ColmenaQueues, method_names: Collection[str]) -> None:
+        """Args: queues: Where tasks come from and results go. method_names: What is served."""
+        self.queues = queues
+        self.method_names = set(method_names)
+        self.held = HeldTasks(queues.send_result)
+        self._fault: Exception | None = None
+
+    @abstractmethod
+    def _submit(self, task: Result, topic: str) -> Future[Any]:
+        """Hand a task to the engine."""
+
+    def _read(self, answer: Any) -> Result:
+        """The result in what the engine brings back."""
+        assert isinstance(answer, Result)
+        return answer
+
+    def _cleanup(self) -> None:
+        """Stop the engine. Running tasks are not waited for, and what becomes of them goes nowhere."""
+        self.held.forget_all()
 
     def process_queue(self, topic: str, task: Result) -> None:
         """Hand a task to the engine; what the engine refuses is answered at once."""
-        with self._flying_lock:
-            self._flying[task.task_id] = task
+        self.held.take(task)
         try:
+            if task.method in CONTROLS:
+                self._control(task)
+                return
             if task.method not in self.method_names:
                 known = ', '.join(sorted(self.method_names))
                 raise InputTaskError(f'There is no method {task.method!r}; expected one of {known}.')
-            super().process_queue(topic, task)
+            future = self._submit(task, topic)
         except Exception as error:
             logger.exception('Task %s could not be handed to the engine', task.task_id)
-            self._answer_failed(task, error, engine_kind_of(error))
+            self._answer_failed(task, error)
+            return
+        self.held.attach(task, future)
+        future.add_done_callback(lambda done: self.perform_callback(done, task, topic))
 
     def trouble(self) -> str | None:
         """Why the engine cannot go on, or None while it can. Asked about once a second."""
@@ -55,53 +88,73 @@ class ReportingServer(FutureBasedTaskServer):
 
         Raises:
             EngineLostError: If the engine broke down; every task that was out has then been answered as lost.
+            QueuesLostError: If Redis was out of reach for too long.
+            Exception: What else kept an answer from being pushed.
         """
         while True:
+            if self._fault is not None:
+                raise self._fault
             reason = self.trouble()
             if reason is not None:
-                logger.error('%s %d tasks were out.', reason, self.fail_flying(reason))
+                logger.error('%s %d tasks were out.', reason, self.fail_held(reason))
                 raise EngineLostError(reason)
             try:
                 topic, task = self.queues.get_task(LOOK_SECONDS)
             except TimeoutException:
                 continue
             except KillSignalException:
-                logger.info('Told to stop with %d tasks unfinished', len(self._flying))
+                logger.info('Told to stop with %d tasks unfinished', len(self.held))
                 return
             self.process_queue(topic, task)
 
-    def perform_callback(self, future: Future[Result], result: Result, topic: str) -> None:
+    def perform_callback(self, future: Future[Any], task: Result, topic: str) -> None:
         """Send back what became of a task. Runs in the engine's threads."""
         if future.cancelled():
-            error: BaseException | None = CancelledError('The engine cancelled the task before it ran.')
+            self._answer_failed(task, CalledBackError('The task was called back before it began.'))
+            return
+        try:
+            result = self._read(future.result())
+        except Exception as error:
+            logger.warning('Task %s was not finished: %s: %s', task.task_id, type(error).__name__, error)
+            self._answer_failed(task, error)
         else:
-            error = future.exception()
-        if error is not None:
-            logger.warning('Task %s was not finished: %s: %s', result.task_id, type(error).__name__, error)
-            self._answer_failed(result, error, engine_kind_of(error))
-        else:
-            self._answer(future.result())
+            self._answer(result)
 
-    def fail_flying(self, reason: str) -> int:
+    def fail_held(self, reason: str) -> int:
         """Answer every task that is out as lost, because the engine is; returns how many there were."""
-        with self._flying_lock:
-            flying = list(self._flying.values())
-        for task in flying:
-            self._answer_failed(task, EngineLostError(reason), FailureKind.LOST)
-        return len(flying)
+        held = self.held.tasks()
+        for task in held:
+            self._answer_failed(task, EngineLostError(reason))
+        return len(held)
 
-    def _answer_failed(self, result: Result, error: BaseException, kind: FailureKind) -> None:
-        result.value = None
-        result.inputs = ((), {})
-        mark_failed(result, error, kind)
-        self._answer(result)
+    def _control(self, request: Result) -> None:
+        request.proxystore_name = None  # the answer travels in the message
+        request.deserialize()
+        if request.method == CANCEL:
+            ids = self.held.call_back(request.args[0]) if self.calls_back else ()
+        else:
+            ids = tuple(task_id for task_id in self.held.ids(str(request.topic)) if task_id != request.task_id)
+        request.inputs = ((), {})
+        request.set_result(ids)
+        request.serialize()
+        self._answer(request)
+
+    def _answer_failed(self, task: Result, error: BaseException) -> None:
+        task.value = None
+        task.inputs = ((), {})
+        if isinstance(error, WorkerError):
+            task.worker_info = WorkerInformation(hostname=error.host, pid=error.pid)
+            task.time.running = error.seconds
+        mark_failed(task, error, engine_kind_of(error))
+        self._answer(task)
 
     def _answer(self, result: Result) -> None:
-        with self._flying_lock:
-            if self._flying.pop(result.task_id, None) is None:
-                return  # answered before: the engine broke down and came back
         result.mark_task_received()
         try:
-            self.queues.send_result(result)
-        except Exception:
-            logger.exception('The result of task %s could not be sent', result.task_id)
+            self.held.answer(result)
+        except ValueError as error:  # it is too large for a message
+            told = InputTaskError(f'What {result.method} returned cannot be sent back: {error}')
+            self._answer_failed(result, told)
+        except Exception as error:
+            logger.exception('The result of task %s cannot be pushed', result.task_id)
+            self._fault = error

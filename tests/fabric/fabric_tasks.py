@@ -1,9 +1,12 @@
 """Functions that the tests of the fabric run on workers."""
 
+import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,31 @@ from scoutbee.contracts.errors import ConvergenceTaskError, InputTaskError
 
 
 def double(x):
-    return {'value': 2 * x, 'pid': os.getpid(), 'threads': os.environ.get('OMP_NUM_THREADS')}
+    return {
+        'value': 2 * x,
+        'pid': os.getpid(),
+        'parent': os.getppid(),
+        'threads': os.environ.get('OMP_NUM_THREADS'),
+    }
+
+
+@dataclass
+class Endless:
+    """Cannot be doubled: another program is started, the ids of both processes are told, and that is all."""
+
+    mark: str
+
+    def __rmul__(self, factor):
+        helper = subprocess.Popen(['sleep', '3600'])
+        Path(self.mark).write_text(f'{os.getpid()} {helper.pid}')
+        helper.wait()
+
+
+DEATHS = {
+    'crash': lambda: ctypes.string_at(0),
+    'exit hard': lambda: os._exit(3),
+    'die': lambda: os.kill(os.getpid(), signal.SIGKILL),
+}
 
 
 def misbehave(how, *more):
@@ -28,8 +55,8 @@ def misbehave(how, *more):
         sys.exit(3)
     if how == 'unsendable':
         return lambda: None
-    if how == 'die':
-        os.kill(os.getpid(), signal.SIGKILL)
+    if how in DEATHS:
+        DEATHS[how]()
     if how == 'touch and wait':
         Path(more[0]).write_text(str(os.getpid()))
         time.sleep(3600)

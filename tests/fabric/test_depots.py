@@ -145,7 +145,15 @@ def test_results_that_nobody_waits_for_leave_nothing_behind(proxy_depot, address
     assert proxy_depot.leaked() == 1
     assert queues.discard_results() == 1
     assert proxy_depot.leaked() == 0
+    assert (queues.fetched, queues.active_count) == (1, 0)
     queues.disconnect()
+
+
+def test_what_nobody_will_take_back_is_recalled(proxy_depot):
+    for number in range(5):
+        proxy_depot.lend('train', LARGE + number)
+    proxy_depot.recall()
+    assert (proxy_depot.created, proxy_depot.evicted, proxy_depot.leaked()) == (5, 5, 0)
 
 
 def test_inputs_that_are_gone_fail_the_task_and_say_where_they_were(proxy_depot, address):

@@ -31,7 +31,9 @@ SITE = Site.model_validate(
     }
 )
 METHODS = {'simulate': fabric_tasks.misbehave, 'train': fabric_tasks.loaded, 'infer': fabric_tasks.double}
-PATIENCE = 60  # never waited for unless something is broken
+PATIENCE = 150  # never waited for unless something is broken
+
+DEADLINE = 8.0  # a first task imports what stores need, on a busy machine
 
 NAMES = ['local', pytest.param('parsl', marks=pytest.mark.slow)]
 
@@ -44,7 +46,15 @@ class Rig:
             Places(new_run_name(), address, directory), {kind: TopicStore('redis', 10_000) for kind in METHODS}
         )
         self.queues = SecureRedisQueues(address, METHODS, stores=self.depot.stores, thresholds=self.depot.thresholds)
-        self.engine = make_engine(SITE, name, METHODS, self.queues, directory, preload={'train': ['colorsys']})
+        self.engine = make_engine(
+            SITE,
+            name,
+            METHODS,
+            self.queues,
+            directory,
+            preload={'train': ['colorsys']},
+            deadlines={'infer': DEADLINE, 'train': PATIENCE},
+        )
         self.engine.start()
         self.engine.wait_until_ready()
         self.directory = directory
@@ -145,6 +155,38 @@ class TestEveryEngine:
         assert all(rig.hear('simulate').success for _ in range(3))
         assert rig.engine.alive()
 
+    @pytest.mark.parametrize(
+        ('how', 'fate'),
+        [('crash', 'was killed by SIGSEGV'), ('die', 'was killed by SIGKILL'), ('exit hard', 'exited with status 3')],
+    )
+    def test_a_task_that_kills_its_worker_is_told_how(self, rig, how, fate):
+        rig.ask('simulate', how)
+        result = rig.hear('simulate')
+        told = failure(result)
+        assert told['kind'] == 'killed'
+        pid = result.worker_info.pid
+        assert f'(process {pid} on {result.worker_info.hostname}) {fate} after' in told['message']
+
+    @pytest.mark.slow
+    def test_a_task_past_its_deadline_is_killed_with_its_children_and_its_place_goes_on(self, rig, tmp_path):
+        rig.ask('infer', 1)
+        before = rig.hear('infer')
+        rig.ask('infer', fabric_tasks.Endless(str(tmp_path / 'mark')))
+        result = rig.hear('infer')
+        told = failure(result)
+        assert told['kind'] == 'deadline'
+        assert f'longer than the {DEADLINE:g} s' in told['message']
+        assert result.worker_info.pid == before.value['pid']
+        assert result.time.running >= DEADLINE
+        pids = [int(pid) for pid in (tmp_path / 'mark').read_text().split()]
+        assert pids[0] == before.value['pid']
+        wait_for(lambda: not {process.pid for process in session_members(rig.engine.pid)} & set(pids))
+        rig.ask('infer', 1)
+        after = rig.hear('infer')
+        assert after.success
+        assert after.value['pid'] != before.value['pid']
+        assert after.value['parent'] == before.value['parent']  # a worker of Parsl goes on as well
+
     def test_large_objects_travel_through_the_store(self, rig):
         loan = rig.depot.lend('infer', np.ones(10_000))
         rig.ask('infer', loan.ref)
@@ -190,6 +232,30 @@ def test_a_task_server_that_was_killed_can_be_started_anew(new_rig):
     assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
     new_rig.ask('infer', 21)
     assert new_rig.hear('infer').value['value'] == 42
+
+
+SOAK = 1500
+
+
+@slow
+@breaks_engine
+def test_thousands_of_tasks_leave_nothing_behind(new_rig):
+    def run_many():
+        for i in range(SOAK):
+            new_rig.ask('simulate', 'well')
+            if i >= 8:
+                assert new_rig.hear('simulate').success
+        for _ in range(8):
+            new_rig.hear('simulate')
+        members = [psutil.Process(new_rig.engine.pid), *session_members(new_rig.engine.pid)]
+        return {p.pid: (p.num_fds(), p.memory_info().rss, p.num_threads()) for p in members}
+
+    run_many()  # until caches are full
+    before, after = run_many(), run_many()
+    assert set(after) == set(before)
+    for pid, (descriptors, memory, threads) in after.items():
+        assert (descriptors, threads) == (before[pid][0], before[pid][2])
+        assert memory - before[pid][1] < SOAK * 1000  # less than any message that is kept
 
 
 @slow

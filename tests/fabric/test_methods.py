@@ -5,7 +5,8 @@ import fabric_tasks
 import pytest
 from colmena.models import Result
 
-from scoutbee.fabric.methods import Spread, TaskMethod, name_of, preload, task_functions
+from scoutbee.fabric.methods import Spread, TaskMethod, name_of, task_functions
+from scoutbee.fabric.worker_process import preload
 
 
 def run(function, *args):

@@ -8,9 +8,12 @@ from colmena.exceptions import KillSignalException, TimeoutException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scoutbee.contracts.errors import ConfigurationError
+from scoutbee.contracts.control import ROLL_CALL
+from scoutbee.contracts.errors import ConfigurationError, FailureKind
 from scoutbee.fabric.address import RedisAddress
+from scoutbee.fabric.connectors import LockedRedisConnector
 from scoutbee.fabric.errors import QueuesLostError
+from scoutbee.fabric.failures import mark_failed
 from scoutbee.fabric.queues import SecureRedisQueues
 from scoutbee.fabric.redis_server import EmbeddedRedis
 from scoutbee.fabric.seals import Seal
@@ -169,6 +172,50 @@ def test_a_server_that_stays_away_is_given_up():
             queues.send_inputs(1, method='simulate', topic='simulate')
         with pytest.raises(QueuesLostError):
             queues.get_result('simulate', timeout=5)
+        with pytest.raises(QueuesLostError):
+            queues.check_patience()
+        # Other links of this process know, and what is worth no waiting does not wait.
+        connector = LockedRedisConnector(server.address.host, server.address.port, 'x')
+        with pytest.raises(QueuesLostError, match='is out of reach'):
+            connector.clear()
+        server.start()
+        queues.send_inputs(1, method='simulate', topic='simulate')
+        assert not queues.is_away
+        queues.check_patience()
+        queues.disconnect()
+
+
+def test_a_task_server_may_be_started_while_the_server_is_away():
+    with EmbeddedRedis() as server:
+        queues = SecureRedisQueues(server.address, ['simulate'], patience=30)
+        pickled = pickle.dumps(queues)
+        kill(server)
+        tasks = pickle.loads(pickled)
+        with pytest.raises(TimeoutException):
+            tasks.get_task(timeout=0.1)
+        server.start()
+        queues.send_inputs(1, method='simulate', topic='simulate')
+        assert tasks.get_task(timeout=5)[0] == 'simulate'
+        tasks.disconnect()
+        queues.disconnect()
+
+
+def test_only_results_of_tasks_count_as_received(queues):
+    queues.send_inputs(method=ROLL_CALL, topic='simulate')
+    answer(queues, value=())
+    queues.get_result('simulate', timeout=2)
+    assert queues.received == 0
+    queues.send_inputs(1, method='simulate', topic='simulate')
+    answer(queues)
+    queues.get_result('simulate', timeout=2)
+    assert queues.received == 1
+    queues.send_inputs(1, method='simulate', topic='simulate')
+    _, task = queues.get_task(2)
+    mark_failed(task, RuntimeError('The engine died.'), FailureKind.LOST)
+    queues.send_result(task)
+    assert not queues.get_result('simulate', timeout=2).success
+    assert queues.received == 1, 'what an engine answers as it dies is no sign of life'
+    assert queues.unheard == 1
 
 
 def kill(server):

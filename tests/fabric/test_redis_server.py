@@ -42,6 +42,33 @@ def test_it_comes_back_at_its_old_address():
         before.check()
 
 
+def test_given_a_directory_it_comes_back_with_all_it_held_and_leaves_nothing(tmp_path):
+    directory = tmp_path / 'engine' / 'redis'
+    directory.mkdir(parents=True)
+    (directory / 'appendonlydir').mkdir()  # what another server left, under another password
+    with EmbeddedRedis(directory) as server:
+        assert directory.stat().st_mode & 0o077 == 0
+        client = server.address.connect()
+        for number in range(3):
+            client.rpush('queue', str(number))
+            client.set('object', b'x' * 100_000)
+            os.kill(server.pid, signal.SIGKILL)
+            psutil.Process(server.pid).wait(5)
+            assert not server.is_alive()
+            server.start()
+        assert client.lrange('queue', 0, -1) == [b'0', b'1', b'2']
+        assert client.strlen('object') == 100_000
+        client.close()
+    assert not directory.exists()
+
+
+def test_one_that_cannot_start_leaves_nothing_either(tmp_path, monkeypatch):
+    monkeypatch.setattr('scoutbee.fabric.redis_server._server_binary', lambda: '/bin/false')
+    with pytest.raises(EngineError, match='did not start'), EmbeddedRedis(tmp_path / 'redis'):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_asking_too_early_says_what_to_do():
     with pytest.raises(EngineError, match='with'):
         _ = EmbeddedRedis().address
