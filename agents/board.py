@@ -3,139 +3,48 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scoutbee.contracts.campaign import Snapshot
-from scoutbee.contracts.candidates import Candidate, Objective, Observation
+from scoutbee.contracts.candidates import Candidate, Objective
 from scoutbee.contracts.policy import Policy
 from scoutbee.contracts.storage import Loan
 
-from .buffer import Attempt, CandidateBuffer
+from .buffer import Attempt
+from .bulletin import Outcome
+from .candidacies import Candidacies
+from .flights import Flight
+from .horizon import Horizon
 from .learning import Learning
 
+__all__ = ['Board', 'Outcome']
 
-@dataclass(frozen=True)
-class Flight:
-    """A simulation that was sent and is not back."""
+COPY_AFTER = 2.0
+"""A simulation out for longer than this many medians may be sent a second time, where the policy says so."""
 
-    attempt: Attempt
-    deadline: float
-    loan: Loan
-
-
-@dataclass
-class Counts:
-    """Candidates by what became of them, resumptions included."""
-
-    submitted: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    quarantined: int = 0
-    resubmitted: int = 0
-    found: int = 0
+KNOWN_RUN_TIMES = 10
+"""Simulations that must have come back before the time of another is compared with their median."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a campaign ended: a status of ``summary.json`` and the reason in one line."""
-
-    status: str
-    reason: str
-
-
-@dataclass
-class _Rows:
-    """Row numbers that only grow in number; a view costs nothing."""
-
-    values: NDArray[np.int64] = field(default_factory=lambda: np.empty(64, dtype=np.int64))
-    used: int = 0
-
-    def append(self, row: int) -> None:
-        if self.used == len(self.values):
-            self.values = np.concatenate([self.values, np.empty_like(self.values)])
-        self.values[self.used] = row
-        self.used += 1
-
-    def view(self) -> NDArray[np.int64]:
-        return self.values[: self.used]
-
-
-class Board:
+class Board(Candidacies):
     """Everything the agents share. Every public method may be called from any agent."""
 
     def __init__(self, policy: Policy, objective: Objective, n_chunks: int, done: threading.Event) -> None:
         """Args are what the campaign and its policy say; ``done`` is Colmena's event that ends the Thinker."""
-        self.policy = policy
-        self.objective = objective
-        self.done = done
-        self.lock = threading.RLock()
-        self._changed = threading.Condition(self.lock)
-        self.buffer = CandidateBuffer(policy.buffer_size)
+        super().__init__(policy, objective, done)
         self.learning = Learning(n_chunks)
-        self.counts = Counts()
-        self.observations: list[Observation] = []
-        self.best: Observation | None = None
-        self.flights: dict[str, Flight] = {}
-        self.open: dict[str, Candidate] = {}
-        self.finished: set[str] = set()
-        self.kills: Counter[str] = Counter()
-        self.losses: Counter[str] = Counter()
-        self.causes: Counter[str] = Counter()
+        self.horizon = Horizon(policy.max_hours)
         self.rankings = 0
         self.ranked_generation: int | None = None
         self.rankings_asked = 0
         self.rankings_answered = 0
         self.ranking_since: float | None = None
-        self.outcome: Outcome | None = None
-        self.started = time.monotonic()
-        self._rows = _Rows()
-        self._drain_until = float('inf')
 
-    # -- waiting ------------------------------------------------------------------------------------------------
-
-    def wait(self, ready: Callable[[], bool], timeout: float = 1.0) -> bool:
-        """Wait until something holds, the campaign ends or the time is up; returns whether it holds."""
-        with self.lock:
-            self._changed.wait_for(lambda: ready() or self.done.is_set(), timeout)
-            return ready()
-
-    def notify(self) -> None:
-        """Wake every agent that waits for a change."""
-        with self.lock:
-            self._changed.notify_all()
-
-    # -- the end ------------------------------------------------------------------------------------------------
-
-    def end(self, status: str, reason: str, *, grace: float = 0.0) -> bool:
-        """End the campaign; the first call says why. Returns whether this was it."""
-        with self.lock:
-            if self.outcome is not None:
-                return False
-            self.outcome = Outcome(status, reason)
-            self._drain_until = time.monotonic() + grace
-            self.done.set()
-            self._changed.notify_all()
-            return True
-
-    def stop_draining(self) -> None:
-        """Wait for nothing more that is in flight."""
-        with self.lock:
-            self._drain_until = 0.0
-
-    @property
-    def is_drained(self) -> bool:
-        """Whether the campaign has ended and nothing more is waited for."""
-        with self.lock:
-            return self.done.is_set() and (not self.flights or time.monotonic() >= self._drain_until)
-
-    # -- candidates ---------------------------------------------------------------------------------------------
+    # -- launching ----------------------------------------------------------------------------------------------
 
     @property
     def wants_more(self) -> bool:
@@ -145,32 +54,47 @@ class Board:
     @property
     def may_launch(self) -> bool:
         """Whether the launcher may send the next candidate now."""
-        return not self._is_paused and (self.buffer.has_repeats or (self.wants_more and len(self.buffer) > 0))
+        return self.hold_up() is None
+
+    def hold_up(self) -> str | None:
+        """Why nothing may be launched, or None if something may.
+
+        ``complete``: no more is wanted. ``horizon``: it would not be done in the time allowed. ``paused``: the models
+        are waited for. ``buffer``: nothing is ready.
+        """
+        if not self.buffer.has_repeats and not self.wants_more:
+            return 'complete'
+        if not self.horizon.allows(self.run_times):
+            return 'horizon'
+        if self._is_paused:
+            return 'paused'
+        return None if len(self.buffer) else 'buffer'
 
     @property
     def _is_paused(self) -> bool:
         """Whether launching waits for the models: from the moment they should learn until they have ranked."""
         if self.policy.pause_during_update != 'launch':
             return False
-        return self.learning.update is not None or self.ranking_is_due or self.training_reason() is not None
+        return (
+            self.learning.update is not None
+            or self.ranking_is_due
+            or self.training_reason() is not None
+            # The result in the receiver's hands may be the one that calls for training.
+            or any(not self.is_under_way(key) for key in self.open)
+        )
 
-    def take(self, lend: Callable[[Candidate], Loan]) -> Attempt | None:
-        """Take the best candidate from the buffer and count it as in flight; None if none may be launched."""
+    def take(self, lend: Callable[[Candidate], Loan]) -> Flight | None:
+        """Take the best candidate from the buffer and count it as in flight; None if none may be launched.
+
+        Args:
+            lend: Lends a candidate's arguments; called without the lock. If it raises, the attempt is due again.
+        """
         with self.lock:
             attempt = self._pop()
             if attempt is None:
                 return None
-            candidate = attempt.candidate
-            deadline = time.monotonic() + self.policy.simulation_lease
-            self.flights[candidate.key] = Flight(attempt, deadline, lend(candidate))
-            if candidate.key not in self.open:
-                self.open[candidate.key] = candidate
-                self.counts.submitted += 1
-                self.mark_row(candidate.row)
-            if attempt.after_loss:
-                self.counts.resubmitted += 1
-            self._changed.notify_all()
-            return attempt
+            self._open(attempt)
+        return self._fly(attempt, lend)
 
     def _pop(self) -> Attempt | None:
         while self.may_launch:
@@ -180,70 +104,48 @@ class Board:
                 return attempt
         return None
 
-    def mark_row(self, row: int | None) -> None:
-        """Count a row of the search space as taken."""
-        if row is not None:
-            self._rows.append(row)
+    def worth_a_copy(self) -> Flight | None:
+        """The slowest simulation that may be sent a second time.
 
-    def land(self, key: str, number: int) -> Flight | None:
-        """A result came back: end that very attempt's flight; None if it was not in flight."""
+        None where something else can be launched or nothing may be, or where none is out for longer than
+        ``COPY_AFTER`` medians that has no copy yet.
+        """
         with self.lock:
-            flight = self.flights.get(key)
-            if flight is None or flight.attempt.number != number:
+            blocked = self.hold_up()
+            nothing_left = blocked == 'complete' or (blocked == 'buffer' and self.buffer.is_spent)
+            if not nothing_left or not self.horizon.allows(self.run_times):
                 return None
-            del self.flights[key]
-            self._changed.notify_all()
-            return flight
+            return next((flight for flight in self.slow_flights(COPY_AFTER) if self._may_copy(flight)), None)
 
-    def overdue(self) -> list[Flight]:
-        """End the flights whose lease has run out, oldest first, and return them."""
-        now = time.monotonic()
+    def copy(self, slow: Flight, loan: Loan) -> Flight | None:
+        """Count a second attempt beside a flight as in flight; None if that is not worth it any more."""
         with self.lock:
-            late = []
-            for key, flight in self.flights.items():  # in order of launch, so of deadline
-                if flight.deadline > now:
-                    break
-                late.append(key)
-            return [self.flights.pop(key) for key in late]
+            if not self._may_copy(slow):
+                return None
+            number = self.flights.next_number(slow.attempt)
+            return self.flights.add(Attempt(slow.candidate, number, is_copy=True), loan, self.policy.simulation_lease)
 
-    def repeat(self, attempt: Attempt, *, lost: bool) -> None:
-        """Queue a further attempt at a candidate, before everything else."""
+    def _may_copy(self, flight: Flight) -> bool:
+        is_newest = self.flights.next_number(flight.attempt) == flight.attempt.number + 1
+        return is_newest and flight.key in self.open and self.flights.of(flight.key) == (flight,)
+
+    def slow_flights(self, medians: float) -> list[Flight]:
+        """Flights out for longer than so many medians of those that came back, oldest first."""
+        median = self.run_times.median()
+        if median is None or len(self.run_times) < KNOWN_RUN_TIMES:
+            return []
+        return list(takewhile(lambda flight: flight.seconds_out() > medians * median, self.flights))
+
+    def is_out_of_time(self) -> bool:
+        """Whether the time that is left suffices for nothing more, and nothing is out."""
         with self.lock:
-            self.buffer.repeat(Attempt(attempt.candidate, attempt.number + 1, after_loss=lost))
-            self._changed.notify_all()
-
-    def observe(self, observation: Observation, follow_ups: Iterable[Candidate] = ()) -> None:
-        """Count an observation that is on disk."""
-        with self.lock:
-            self._finish(observation.candidate.key)
-            self.observations.append(observation)
-            self.counts.succeeded += 1
-            if self.objective.is_found(observation.value):
-                self.counts.found += 1
-            if observation.value is not None and (self.best is None or self._beats_best(observation.value)):
-                self.best = observation
-            self.buffer.follow_up(follow_ups)
-            self._changed.notify_all()
-
-    def _beats_best(self, value: float) -> bool:
-        assert self.best is not None
-        assert self.best.value is not None
-        return self.objective.sign * value > self.objective.sign * self.best.value
-
-    def give_up(self, key: str, cause: str, *, quarantined: bool) -> None:
-        """Count a candidate that will have no observation."""
-        with self.lock:
-            self._finish(key)
-            self.causes[cause] += 1
-            if quarantined:
-                self.counts.quarantined += 1
-            else:
-                self.counts.failed += 1
-            self._changed.notify_all()
-
-    def _finish(self, key: str) -> None:
-        self.open.pop(key, None)
-        self.finished.add(key)
+            is_learning = self.learning.update is not None or self.ranking_is_due
+            if self.horizon.hours is None or self.is_awaiting or is_learning:
+                return False
+            blocked = self.hold_up()
+            return blocked == 'horizon' or (
+                blocked == 'buffer' and self.buffer.is_spent and self._training_is_too_long()
+            )
 
     # -- learning -----------------------------------------------------------------------------------------------
 
@@ -267,7 +169,7 @@ class Board:
     def training_reason(self) -> str | None:
         """Why a training round should start now, or None; what came during an update is thereby remembered."""
         learning = self.learning
-        if learning.update is not None:
+        if learning.update is not None or self._training_is_too_long():
             return None
         if learning.training_wanted is not None:
             return learning.training_wanted
@@ -275,12 +177,18 @@ class Board:
             return f'{self.unlearned} new observations'
         return None
 
-    def snapshot(self) -> Snapshot:
-        """What is known now, as the campaign is shown it."""
+    def _training_is_too_long(self) -> bool:
+        return not self.horizon.allows(self.learning.run_times)
+
+    def snapshot(self, reconsidered: Collection[Candidate] = ()) -> Snapshot:
+        """What is known now, as the campaign is shown it; the rows of what is reconsidered do not count as taken."""
         with self.lock:
+            taken = self._rows.view()
+            if reconsidered:
+                taken = taken[~np.isin(taken, [c.row for c in reconsidered if c.row is not None])]
             return Snapshot(
                 observations=tuple(self.observations),
-                taken_rows=self._rows.view(),
+                taken_rows=taken,
                 models=dict(self.learning.models),
                 generation=self.learning.generation,
             )

@@ -11,19 +11,30 @@ from scoutbee.contracts.candidates import Candidate
 
 @dataclass(frozen=True)
 class Attempt:
-    """A candidate about to be simulated for the ``number``-th time, perhaps because the last attempt was lost."""
+    """A candidate about to be simulated for the ``number``-th time.
+
+    Attributes:
+        candidate: It.
+        number: From 1.
+        after_loss: Whether it replaces an attempt that was lost.
+        is_copy: Whether it runs beside another that takes long.
+        is_owed: Whether an observation called for it, so that no ranking may call it back.
+    """
 
     candidate: Candidate
     number: int = 1
     after_loss: bool = False
+    is_copy: bool = False
+    is_owed: bool = False
 
 
 class CandidateBuffer:
     """Three lanes: attempts to repeat, follow-ups of observations, and the top of the newest ranking.
 
     The first two hold work the campaign is owed and survive a new ranking; the third is replaced by it. The ranking
-    itself stays behind as an iterator, from which the third lane is refilled. No key is ever handed out twice, except
-    to repeat an attempt. Not thread-safe: its owner holds a lock.
+    itself stays behind as an iterator, from which the third lane is refilled. What was given back, because a ranking
+    preferred others, leaves again when a ranking brings it up, or when there is nothing else. No key is handed out
+    twice, except to repeat an attempt, or after it was given back. Not thread-safe: its owner holds a lock.
     """
 
     def __init__(self, size: int) -> None:
@@ -32,18 +43,26 @@ class CandidateBuffer:
         self._repeats: deque[Attempt] = deque()
         self._follow_ups: deque[Candidate] = deque()
         self._ranked: deque[Candidate] = deque()
+        self._given_back: dict[str, Candidate] = {}
         self._waiting: set[str] = set()
         self._handed_out: set[str] = set()
         self._source: Iterator[Candidate] = iter(())
         self._source_is_dry = True
 
     def __len__(self) -> int:
-        return len(self._repeats) + len(self._follow_ups) + len(self._ranked)
+        ready = len(self._repeats) + len(self._follow_ups) + len(self._ranked)
+        if self._source_is_dry:
+            ready += sum(key not in self._waiting for key in self._given_back)
+        return ready
 
     @property
     def has_repeats(self) -> bool:
         """Whether an attempt is to be repeated."""
         return bool(self._repeats)
+
+    def repeating(self) -> set[str]:
+        """Keys of the candidates of which an attempt is to be repeated."""
+        return {attempt.candidate.key for attempt in self._repeats}
 
     @property
     def is_low(self) -> bool:
@@ -61,12 +80,18 @@ class CandidateBuffer:
 
     def mark_handed_out(self, keys: Iterable[str]) -> None:
         """Count candidates as taken: on resume, and what is known without being simulated."""
-        self._handed_out.update(keys)
+        for key in keys:
+            self._hand_out(key)
+
+    def give_back(self, candidate: Candidate) -> None:
+        """Count a candidate as not handed out after all."""
+        self._handed_out.discard(candidate.key)
+        self._given_back[candidate.key] = candidate
 
     def repeat(self, attempt: Attempt) -> None:
         """Put an attempt that must be repeated before everything else."""
         self._repeats.append(attempt)
-        self._handed_out.add(attempt.candidate.key)
+        self._hand_out(attempt.candidate.key)
 
     def follow_up(self, candidates: Iterable[Candidate]) -> int:
         """Add candidates that an observation called for; returns how many were new."""
@@ -100,13 +125,22 @@ class CandidateBuffer:
         """The next candidate to simulate, or None if nothing is ready."""
         if self._repeats:
             return self._repeats.popleft()
-        lane = self._follow_ups or self._ranked
-        if not lane:
-            return None
-        candidate = lane.popleft()
+        if self._follow_ups:
+            return self._first(self._follow_ups.popleft(), is_owed=True)
+        if self._ranked:
+            return self._first(self._ranked.popleft())
+        if self._given_back and self._source_is_dry:
+            return self._first(next(iter(self._given_back.values())))
+        return None
+
+    def _first(self, candidate: Candidate, *, is_owed: bool = False) -> Attempt:
         self._waiting.discard(candidate.key)
-        self._handed_out.add(candidate.key)
-        return Attempt(candidate)
+        self._hand_out(candidate.key)
+        return Attempt(candidate, is_owed=is_owed)
+
+    def _hand_out(self, key: str) -> None:
+        self._handed_out.add(key)
+        self._given_back.pop(key, None)
 
     def _admit(self, candidate: Candidate) -> bool:
         if candidate.key in self._handed_out or candidate.key in self._waiting:

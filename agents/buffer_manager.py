@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
 from scoutbee.contracts.candidates import Candidate
+from scoutbee.contracts.learning import Predictions
 from scoutbee.traces.records import SelectionRecord
 
 from .agent import PATIENCE, Agent
@@ -43,23 +44,27 @@ class BufferManager(Agent):
         return self.board.buffer.is_low and not held_back
 
     def _rank(self) -> None:
-        began = time.time()
+        began = time.monotonic()
         board = self.board
         with board.lock:
             asked, since = board.rankings_asked, board.ranking_since
             number = board.rankings + 1
             predictions = board.learning.table.newest()
-            snapshot = board.snapshot()
+            waiting = board.recallable(self.context.simulation_workers())
+            snapshot = board.snapshot(waiting)
         with self.context.campaign_lock:
             ranking = self.context.campaign.rank(predictions, snapshot, number)
-            ready = self._draw(ranking.candidates)
+            ready, preferred = self._draw(ranking.candidates, {candidate.key for candidate in waiting})
+        outranked = self._tell_outranked(waiting, preferred, number)
         self.traces.write(
             SelectionRecord(
                 ranking=number,
                 models=[str(version) for version in predictions.versions],
                 scored=ranking.scored,
                 kept=len(ready),
-                seconds=time.time() - began,
+                observations=len(snapshot.observations),
+                taken=len(snapshot.taken_rows) + len(waiting),
+                seconds=time.monotonic() - began,
                 started=since,
                 warnings=list(ranking.warnings),
                 top=[_told(candidate) for candidate in ready[:_TOP]],
@@ -73,13 +78,43 @@ class BufferManager(Agent):
             board.rankings_answered = asked
             board.ranked_generation = max(version.generation for version in predictions.versions)
         self.context.mover.happened('ranking')
+        board.recall(outranked)
         board.notify()
+        self._discard_superseded(predictions)
 
-    def _draw(self, source: Iterator[Candidate]) -> list[Candidate]:
-        """The first of a ranking that have not been handed out, enough for the buffer."""
+    def _discard_superseded(self, predictions: Predictions) -> None:
+        try:
+            self.context.shelf.discard_predictions(predictions.versions)
+        except OSError as error:  # it costs disk space, never the ranking
+            self.traces.event(
+                self.name, 'discard_failed', f'Old predictions could not be deleted: {error}', level='warning'
+            )
+
+    def _draw(self, source: Iterator[Candidate], waiting: Collection[str]) -> tuple[list[Candidate], set[str]]:
+        """The first of a ranking that have not been handed out, and the keys of those waiting that stand among them."""
+        preferred: set[str] = set()
+
+        def is_new(candidate: Candidate) -> bool:
+            if candidate.key in waiting:
+                preferred.add(candidate.key)
+            return not self.board.buffer.was_handed_out(candidate.key)
+
         with self.board.lock:  # so that what the launcher takes meanwhile is not drawn as well
-            seen = self.board.buffer.was_handed_out
-            return list(islice((c for c in source if not seen(c.key)), self.policy.buffer_size))
+            return list(islice(filter(is_new, source), self.policy.buffer_size)), preferred
+
+    def _tell_outranked(self, waiting: Sequence[Candidate], preferred: Collection[str], ranking: int) -> list[str]:
+        """Write down what was ranked although it had been sent; returns the keys of what does not make the buffer."""
+        outranked = [candidate.key for candidate in waiting if candidate.key not in preferred]
+        if waiting:
+            self.traces.event(
+                self.name,
+                'reconsidered',
+                f'Of {len(waiting)} simulations that wait at the task server, {len(outranked)} are called back.',
+                ranking=ranking,
+                rows=[candidate.row for candidate in waiting],
+                outranked=outranked,
+            )
+        return outranked
 
     def _refill(self) -> None:
         with self.board.lock:

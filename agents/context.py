@@ -3,27 +3,52 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from colmena.queue.base import ColmenaQueues
-from colmena.thinker.resources import ResourceCounter
+from numpy.typing import NDArray
 
-from scoutbee.contracts.campaign import Campaign
-from scoutbee.contracts.learning import TrainedModel
+from scoutbee.contracts.campaign import SIMULATE, Campaign
+from scoutbee.contracts.learning import ModelVersion, TrainedModel
 from scoutbee.contracts.policy import Policy
 from scoutbee.contracts.storage import Depot
 from scoutbee.traces.writer import TraceWriter
 
 from .board import Board
-from .slots import SlotMover
+from .slots import SlotCounter, SlotMover
 
 
-class ModelShelf(Protocol):
-    """Keeps trained models on disk."""
+class Shelf(Protocol):
+    """Keeps trained models and their predictions on disk. Files are told relative to the run directory."""
 
     def save(self, model: TrainedModel) -> str:
-        """Save a model durably; returns its file, relative to the run directory."""
+        """Save a model durably; returns its file."""
+        ...
+
+    def load(self, version: ModelVersion, file: str) -> TrainedModel:
+        """Load a model.
+
+        Raises:
+            ScoutbeeError: If it cannot be read.
+        """
+        ...
+
+    def keep(self, version: ModelVersion, values: NDArray[Any]) -> tuple[str, int]:
+        """Keep what a model predicted for one chunk; returns the file and where in it that begins, in bytes."""
+        ...
+
+    def fetch(self, file: str, offset: int) -> NDArray[Any]:
+        """Read back what was kept.
+
+        Raises:
+            ScoutbeeError: If it cannot be read.
+        """
+        ...
+
+    def discard_predictions(self, standing: Iterable[ModelVersion]) -> None:
+        """A ranking by these models is on disk: the predictions of older models of the same members are superseded."""
         ...
 
 
@@ -39,17 +64,21 @@ class Context:
         mover: Moves slots between kinds when the policy says so.
         depot: Lends large objects to tasks.
         traces: The ledger; nothing is acted on before it is there.
-        shelf: Where trained models are kept.
+        shelf: Where trained models and predictions are kept.
         board: What the agents share.
     """
 
     campaign: Campaign
     policy: Policy
     queues: ColmenaQueues
-    slots: ResourceCounter
+    slots: SlotCounter
     mover: SlotMover
     depot: Depot
     traces: TraceWriter
-    shelf: ModelShelf
+    shelf: Shelf
     board: Board
     campaign_lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def simulation_workers(self) -> int:
+        """Simulations that can run at once; there are as many slots, and those that are prefetched for."""
+        return int(self.slots.allocated_slots(SIMULATE)) - self.policy.prefetch

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from scoutbee.contracts.campaign import INFER
 from scoutbee.contracts.learning import Chunk, ModelVersion
 from scoutbee.contracts.storage import Loan
+from scoutbee.traces.history import Tries
 
 from .agent import PATIENCE, Agent
 from .context import Context
@@ -48,10 +49,18 @@ class InferenceLauncher(Agent):
             model = learning.fresh[0] if learning.fresh else None
         if model is not None:
             self._inquiries.open(model)
-            self._to_ask.extend(Question(model.version, chunk.index) for chunk in self._all_chunks())
             with self.board.lock:
+                self._to_ask.extend(self._questions(model.version))
                 learning.fresh.popleft()
         return True
+
+    def _questions(self, version: ModelVersion) -> list[Question]:
+        """What the model has not answered; with a resumed campaign, some of it may be answered already."""
+        learning = self.board.learning
+        return [
+            Question(version, chunk, 1 + learning.tries.get((version, chunk), Tries()).attempt)
+            for chunk in learning.table.missing(version)
+        ]
 
     def _all_chunks(self) -> Sequence[Chunk]:
         if self._chunks is None:
@@ -64,34 +73,37 @@ class InferenceLauncher(Agent):
         slots = self.context.slots
         if not slots.acquire(INFER, 1, timeout=PATIENCE, cancel_if=self.board.done):
             return False
-        sent = False
+        model = self._inquiries.begin(question)
+        if model is None:  # given up in the meantime
+            slots.release(INFER)
+            return True
+        task_id: str | None = None
         try:
-            sent = self._send(question)
+            task_id = self._send(question, model)
         finally:
-            if not sent:
-                self._inquiries.forget(question)
+            if task_id is not None:
+                self._inquiries.sent(question, task_id)
+            elif self._inquiries.forget(question):  # otherwise the slot was given back when the model was closed
                 slots.release(INFER)
         return True
 
-    def _send(self, question: Question) -> bool:
-        model = self._inquiries.send(question)
-        if model is None:  # given up in the meantime
-            return False
-        version: ModelVersion = question.version
-        self.context.queues.send_inputs(
-            model.ref,
-            self._lend(question.chunk).ref,
-            method=INFER,
-            topic=INFER,
-            keep_inputs=False,
-            task_info={
-                'generation': version.generation,
-                'member': version.member,
-                'chunk': question.chunk,
-                'attempt': question.attempt,
-            },
+    def _send(self, question: Question, model: Loan) -> str:
+        version = question.version
+        return str(
+            self.context.queues.send_inputs(
+                model.ref,
+                self._lend(question.chunk).ref,
+                method=INFER,
+                topic=INFER,
+                keep_inputs=False,
+                task_info={
+                    'generation': version.generation,
+                    'member': version.member,
+                    'chunk': question.chunk,
+                    'attempt': question.attempt,
+                },
+            )
         )
-        return True
 
     def _lend(self, index: int) -> Loan:
         if index not in self._lent:

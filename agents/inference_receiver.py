@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,22 @@ from scoutbee.contracts.errors import Failure, FailureKind
 from scoutbee.contracts.learning import ModelVersion
 from scoutbee.traces.records import InferenceRecord
 
-from .agent import Agent
 from .context import Context
 from .inquiries import Inquiries
-from .learning import Question
+from .learning import Question, Update, ranks_each_model
+from .learning_agent import LearningAgent, held_by_nobody, lease_expired
 from .results import failure_of, task_fields, value_of
 
 
-class InferenceReceiver(Agent):
-    """Wakes on predictions; files them by model and chunk, and says when a ranking can be made.
+class InferenceReceiver(LearningAgent):
+    """Wakes on predictions; keeps them, files them by model and chunk, and says when a ranking can be made.
 
     It also closes updates: one is over when every member has predicted or was given up.
     """
 
     name = 'inference receiver'
+    topic = INFER
+    failed_event = 'inference_failed'
 
     def __init__(self, context: Context, inquiries: Inquiries) -> None:
         """Args: context: The parts of the running campaign; inquiries: What is out, shared with the launcher."""
@@ -34,15 +37,13 @@ class InferenceReceiver(Agent):
         self._inquiries = inquiries
 
     def step(self) -> None:
-        """Respond to one result, to leases that have run out, and to the end of an update."""
-        result = self.receive(INFER)
+        """Respond to one result, to what was lost, and to the end of an update."""
+        result = self.next_result()
         if result is not None:
             self._respond(result)
-        for question in self._inquiries.overdue():
-            self.context.slots.release(INFER)
-            lease = self.policy.learning_lease
-            self._retry(question, Failure(FailureKind.LOST, 'LeaseExpired', f'no answer came in {lease:g} s'))
+        self._expire()
         self._finish_update()
+        self.roll.ask_if_due(self._inquiries.task_ids())
 
     def _respond(self, result: Result) -> None:
         info = result.task_info or {}
@@ -53,6 +54,7 @@ class InferenceReceiver(Agent):
             return
         self.context.slots.release(INFER)
         values, failure = self._read(result)
+        file, offset = (None, None) if values is None else self._keep(version, values)
         self.traces.write(
             InferenceRecord(
                 **task_fields(result, failure),
@@ -61,6 +63,8 @@ class InferenceReceiver(Agent):
                 chunk=question.chunk,
                 attempt=question.attempt,
                 rows=0 if values is None else len(values),
+                file=file,
+                offset=offset,
             )
         )
         if values is not None:
@@ -78,6 +82,20 @@ class InferenceReceiver(Agent):
             told = f'The predictions could not be fetched: {error}'
             return None, Failure(FailureKind.LOST, type(error).__name__, told)
 
+    def _keep(self, version: ModelVersion, values: NDArray[Any]) -> tuple[str, int] | tuple[None, None]:
+        try:
+            return self.context.shelf.keep(version, values)
+        except Exception as error:  # the campaign can use them all the same; a resumed one would have to ask again
+            self.traces.event(
+                self.name,
+                'predictions_not_kept',
+                f'Predictions of {version} could not be kept, a resumed campaign would ask for them again: {error}',
+                level='warning',
+                generation=version.generation,
+                member=version.member,
+            )
+            return None, None
+
     def _file(self, question: Question, values: NDArray[Any]) -> None:
         learning = self.board.learning
         with self.board.lock:
@@ -86,57 +104,66 @@ class InferenceReceiver(Agent):
             update = learning.update
             if complete and update is not None:
                 update.predicted.add(question.version.member)
-                if self.policy.rerank == 'model' and not update.is_over:
+                if ranks_each_model(self.policy) and not update.is_over:
                     self.board.ask_for_ranking(update.started)
         if complete:
             self._inquiries.close(question.version)
+            self.board.notify()
 
     def _retry(self, question: Question, failure: Failure) -> None:
-        hopeless = failure.kind is FailureKind.INPUT or question.attempt > self.policy.learning_retries
-        self.traces.event(
-            self.name,
-            'inference_failed',
-            f'Model {question.version} failed on chunk {question.chunk} ({failure.error}: {failure.message}); '
-            + ('it is left out of this update.' if hopeless else 'it is asked again.'),
-            level='warning',
-            generation=question.version.generation,
-            member=question.version.member,
-            chunk=question.chunk,
-            attempt=question.attempt,
-            error=failure.error,
-        )
-        learning = self.board.learning
-        if not hopeless:
+        what = f'Inference of chunk {question.chunk} by model {question.version}'
+        version, chunk, attempt = question.version, question.chunk, question.attempt
+        if not self.note_failure(what, version, chunk, attempt, failure, 'it is asked again.'):
             with self.board.lock:
-                learning.again.append(Question(question.version, question.chunk, question.attempt + 1))
+                self.board.learning.again.append(Question(version, chunk, attempt + 1))
             self.board.notify()
             return
-        with self.board.lock:
-            learning.give_up([question.version.member])
-        out = self._inquiries.close(question.version)
-        self.context.slots.release(INFER, out)
-        self.board.notify()
+        unanswered = self._inquiries.close(version)
+        self.context.slots.release(INFER, unanswered.questions)
+        self.call_back(unanswered.task_ids)
+
+    def _expire(self) -> None:
+        late = self._inquiries.overdue()
+        for question, _ in late:
+            self.context.slots.release(INFER)
+            self._retry(question, lease_expired(self.policy.learning_lease))
+        self.call_back(task_id for _, task_id in late if task_id is not None)
+
+    def lose(self, task_ids: Collection[str]) -> None:
+        """These questions are held by nobody; those that are still out are asked again."""
+        for question in self._inquiries.lost(task_ids):
+            self.context.slots.release(INFER)
+            self._retry(question, held_by_nobody())
+
+    # -- the end of an update -----------------------------------------------------------------------------------
 
     def _finish_update(self) -> None:
-        with self.board.lock:  # so that nothing is launched between the update and its ranking
-            update = self.board.learning.finish_if_over()
-            failed_in_a_row = self.board.learning.failed_updates
-            if update is not None and not update.came_to_nothing:
-                self.board.ask_for_ranking(update.started)
-        if update is None or not update.came_to_nothing:
+        update = self.board.learning.update
+        if update is None or not update.is_over:
             return
+        if update.came_to_nothing:
+            self._fail(update)
+            return
+        with self.board.lock:  # so that nothing is launched between the update and its ranking
+            self.board.learning.finish_if_over()
+            self.board.ask_for_ranking(update.started)
+
+    def _fail(self, update: Update) -> None:
+        in_a_row = self.board.learning.failed_updates + 1
         self.traces.event(
             self.name,
             'update_failed',
             f'Generation {update.generation} came to nothing: no model of it could be trained and asked.',
             level='error',
             generation=update.generation,
-            in_a_row=failed_in_a_row,
+            in_a_row=in_a_row,
         )
-        if failed_in_a_row >= self.policy.failed_updates:
+        with self.board.lock:
+            self.board.learning.finish_if_over()
+        if in_a_row >= self.policy.failed_updates:
             self.board.end(
                 'failed',
-                f'{failed_in_a_row} updates of the models in a row came to nothing; '
+                f'{in_a_row} updates of the models in a row came to nothing; '
                 'events.jsonl says why each training or inference failed.',
                 grace=self.policy.grace,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,7 +10,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from scoutbee.contracts.learning import ModelVersion, Predictions, TrainedModel
+from scoutbee.contracts.errors import Failure, FailureKind
+from scoutbee.contracts.learning import ModelVersion, Predictions, TrainedModel, TrainingRound
+from scoutbee.contracts.policy import Policy
+from scoutbee.traces.history import Tries, Work
+
+from .horizon import RunTimes
+
+_NO_FAULT_OF_THE_WORK = frozenset({FailureKind.LOST, FailureKind.CANCELLED})
 
 
 @dataclass
@@ -50,6 +58,21 @@ class Update:
         return self.is_over and not self.predicted
 
 
+@dataclass(frozen=True)
+class RestOfRound:
+    """What is left to do of a training round.
+
+    Attributes:
+        generation: Number of the round.
+        plan: The round, as the campaign planned it.
+        members: Members that are neither trained nor given up.
+    """
+
+    generation: int
+    plan: TrainingRound
+    members: frozenset[int]
+
+
 class PredictionTable:
     """Predictions by member and chunk; a member's older predictions stand until its new ones are complete."""
 
@@ -71,17 +94,28 @@ class PredictionTable:
         parts[chunk] = values
         if len(parts) < self.n_chunks:
             return False
-        del self._partial[version]
         self._complete[version.member] = (version, tuple(parts[c] for c in range(self.n_chunks)))
+        self._drop_partial([v for v in self._partial if v.member == version.member and v <= version])
         return True
 
-    def abandon(self, version: ModelVersion) -> None:
-        """Forget what a model has predicted so far."""
-        self._partial.pop(version, None)
+    def abandon(self, member: int) -> None:
+        """Forget the predictions of a member that are not complete."""
+        self._drop_partial([version for version in self._partial if version.member == member])
+
+    def _drop_partial(self, versions: Iterable[ModelVersion]) -> None:
+        for version in versions:
+            self._partial.pop(version, None)
 
     def filed(self, version: ModelVersion) -> int:
         """How many chunks of a model are there and waiting for the rest."""
         return len(self._partial.get(version, ()))
+
+    def missing(self, version: ModelVersion) -> list[int]:
+        """Chunks that a model has not predicted; none if a newer model of its member has predicted all."""
+        newest = self._complete.get(version.member)
+        if newest is not None and newest[0] >= version:
+            return []
+        return [chunk for chunk in range(self.n_chunks) if chunk not in self._partial.get(version, ())]
 
     def newest(self) -> Predictions:
         """The complete predictions of each member's newest model."""
@@ -112,13 +146,18 @@ class Learning:
         self.failed_updates = 0
         self.fresh: deque[TrainedModel] = deque()
         self.again: deque[Question] = deque()
+        self.tries: dict[Work, Tries] = {}
         self.answered = 0
+        self.run_times = RunTimes()
+        self._began = 0.0
 
     def begin(self, update: Update) -> None:
         """Start an update; there is never more than one."""
         assert self.update is None, 'an update is under way already'
         self.update = update
         self.answered = 0
+        self.tries.clear()
+        self._began = time.monotonic()
         self.training_wanted = None
 
     def accept(self, model: TrainedModel) -> None:
@@ -140,7 +179,7 @@ class Learning:
             return
         for member in members:
             self.update.failed.add(member)
-            self.table.abandon(ModelVersion(self.update.generation, member))
+            self.table.abandon(member)
 
     def finish_if_over(self) -> Update | None:
         """End the update if every member has predicted or was given up; returns it then."""
@@ -149,4 +188,24 @@ class Learning:
             return None
         self.update = None
         self.failed_updates = self.failed_updates + 1 if update.came_to_nothing else 0
+        if update.observations:  # one that only asks older models says nothing of the time that training takes
+            self.run_times.add(time.monotonic() - self._began)
         return update
+
+
+def ranks_each_model(policy: Policy) -> bool:
+    """Whether a ranking is made in the middle of an update; not where nothing may be launched before its end."""
+    return policy.rerank == 'model' and policy.pause_during_update != 'launch'
+
+
+def count_failure(tries: Tries, attempt: int, failure: Failure) -> Tries:
+    """The tally of a training or an inference after one more attempt came to nothing."""
+    lost = failure.kind in _NO_FAULT_OF_THE_WORK
+    return Tries(attempt, tries.failures + (not lost), tries.losses + lost)
+
+
+def is_hopeless(tries: Tries, failure: Failure, policy: Policy) -> bool:
+    """Whether a training or an inference is not worth another attempt."""
+    return (
+        failure.kind is FailureKind.INPUT or tries.failures > policy.learning_retries or tries.losses >= policy.losses
+    )

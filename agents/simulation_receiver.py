@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
 from collections.abc import Sequence
-from typing import Any, Literal
 
 from colmena.models import Result
 
@@ -12,80 +11,83 @@ from scoutbee.contracts.campaign import SIMULATE
 from scoutbee.contracts.candidates import Candidate, Observation
 from scoutbee.contracts.errors import Failure, FailureKind, TaskError
 from scoutbee.traces.errors import TraceError
-from scoutbee.traces.records import SimulationRecord
 
 from .agent import Agent
-from .board import Flight
 from .buffer import Attempt
-from .results import failure_of, task_fields, value_of
-
-_Outcome = Literal['observed', 'retried', 'failed', 'quarantined', 'duplicate']
-
-_RETRIED = frozenset({FailureKind.RANDOM, FailureKind.RESOURCE})
-_LOSSES = frozenset({FailureKind.LOST, FailureKind.KILLED})
+from .context import Context
+from .flight_watch import FlightWatch
+from .flights import Flight
+from .results import failure_of, value_of
+from .simulation_records import record_of, record_of_loss
+from .verdicts import Judge, Verdict
 
 
 class SimulationReceiver(Agent):
     """Wakes on a simulation result; frees the slot first, makes the record durable, counts, and decides.
 
-    It also keeps the leases: a simulation without a result past its lease is lost, gives its slot back, and is
-    simulated again. A late result of a lost attempt is still taken, if it is the first.
+    A simulation that is lost gives its slot back, and is simulated again; a late result of it is still taken, if it
+    is the first. While another attempt at the same candidate is out, a failure decides nothing.
     """
 
     name = 'simulation receiver'
+
+    def __init__(self, context: Context) -> None:
+        """Args: context: The parts of the running campaign."""
+        super().__init__(context)
+        self._watch = FlightWatch(context, self.name, self._lose)
+        self._judge = Judge(context)
+        self.roll = self._watch.roll
 
     def is_finished(self) -> bool:
         """Whether the campaign has ended and nothing in flight is waited for."""
         return self.board.is_drained
 
     def step(self) -> None:
-        """Respond to one result, and to leases that have run out."""
+        """Respond to one result, and to all that is due."""
         result = self.receive(SIMULATE)
-        if result is not None:
+        if result is not None and not self._watch.answer(result):
             self._respond(result)
-        for flight in self.board.overdue():
-            self._lose(flight)
-        self._keep_the_deadline()
+        self._watch.look()
+        self._end_in_time()
 
     def _respond(self, result: Result) -> None:
         info = result.task_info or {}
         key, number = str(info['key']), int(info['attempt'])
-        flight = self.board.land(key, number)
+        flight = self.board.land(key, number, result.task_id)
         if flight is not None:
             self._free(flight)
-        with self.board.lock:
-            candidate = self.board.open.get(key)
+        candidate = self.board.sent(key, number)
         if candidate is None:
-            self._drop_duplicate(result, key, number)
+            self._drop_duplicate(result, flight.candidate if flight is not None else Candidate(key, ()), number)
             return
         try:
-            self._take(result, candidate, number, is_late=flight is None)
+            self._take(result, candidate, number, flight)
         except TraceError:
             raise
         except Exception as error:
             self._rescue(candidate, number, error)
             raise
 
-    def _take(self, result: Result, candidate: Candidate, number: int, *, is_late: bool) -> None:
-        observation, failure = self._read(result, candidate)
-        if observation is not None:
-            self._observe(result, observation, number)
-        elif failure is not None and not is_late:  # that of an attempt already being repeated says nothing new
-            self._fail(result, candidate, number, failure)
-
-    def _rescue(self, candidate: Candidate, number: int, error: Exception) -> None:
-        """A result that could not be dealt with must not leave its candidate in between."""
-        with self.board.lock:
-            if candidate.key not in self.board.open or candidate.key in self.board.flights:
-                return
-            if number <= self.policy.simulation_retries:
-                self.board.repeat(Attempt(candidate, number), lost=False)
-            else:
-                self.board.give_up(candidate.key, type(error).__name__, quarantined=False)
-
     def _free(self, flight: Flight) -> None:
         self.context.slots.release(SIMULATE)
         self.reclaim(flight.loan)
+
+    def _take(self, result: Result, candidate: Candidate, number: int, flight: Flight | None) -> None:
+        observation, failure = self._read(result, candidate)
+        if failure is None:
+            assert observation is not None
+            if flight is not None:
+                self.board.ran(flight.seconds_out())
+            self._observe(result, observation, number)
+        elif self.board.is_under_way(candidate.key):  # a failure beside another attempt decides nothing
+            self.board.kills[candidate.key] += failure.kind is FailureKind.KILLED
+            self.traces.write(record_of(result, candidate, number, 'duplicate', failure=failure))
+        elif flight is not None and failure.kind is FailureKind.CANCELLED and self.board.may_withdraw(flight):
+            self._withdraw(result, candidate, number, failure)
+        else:
+            verdict = self._judge.judge(candidate, failure)
+            self.traces.write(record_of(result, candidate, number, verdict.outcome, failure=failure))
+            self._carry_out(verdict, number, failure)
 
     def _read(self, result: Result, candidate: Candidate) -> tuple[Observation | None, Failure | None]:
         failure = failure_of(result)
@@ -101,7 +103,7 @@ class SimulationReceiver(Agent):
             return None, Failure(FailureKind.RANDOM, type(error).__name__, f'The output could not be read: {error}')
 
     def _observe(self, result: Result, observation: Observation, number: int) -> None:
-        self._record(result, observation.candidate, number, 'observed', observation=observation)
+        self.traces.write(record_of(result, observation.candidate, number, 'observed', observation=observation))
         follow_ups: Sequence[Candidate] = ()
         goal: str | None = None
         try:
@@ -115,26 +117,58 @@ class SimulationReceiver(Agent):
         elif self.board.counts.succeeded >= self.policy.search_size:
             self.board.end('completed', f'All {self.policy.search_size} simulations are done.')
 
-    def _fail(self, result: Result, candidate: Candidate, number: int, failure: Failure) -> None:
-        outcome = self._judge(candidate.key, number, failure)
-        self._record(result, candidate, number, outcome, failure=failure)
-        if outcome == 'retried':
-            self.board.repeat(Attempt(candidate, number), lost=failure.kind in _LOSSES)
+    def _withdraw(self, result: Result, candidate: Candidate, number: int, failure: Failure) -> None:
+        self.traces.write(record_of(result, candidate, number, 'withdrawn', failure=failure))
+        self.traces.event(
+            self.name,
+            'withdrawn',
+            f'{candidate.key} was called back before it began: the newest ranking prefers others.',
+            key=candidate.key,
+        )
+        self.board.withdraw(candidate)
+
+    def _lose(self, flight: Flight, why: str) -> None:
+        self._free(flight)
+        candidate, number = flight.candidate, flight.attempt.number
+        self.traces.event(
+            self.name,
+            'lost',
+            f'The simulation of {candidate.key} is lost: {why}.',
+            level='warning',
+            key=candidate.key,
+            attempt=number,
+            why=why,
+        )
+        if candidate.key not in self.board.open or self.board.is_under_way(candidate.key):
             return
-        self.board.give_up(candidate.key, failure.error, quarantined=outcome == 'quarantined')
+        failure = Failure(FailureKind.LOST, 'Lost', f'It was lost: {why}.')
+        verdict = self._judge.judge(candidate, failure)
+        if verdict.outcome != 'retried':
+            self.traces.write(record_of_loss(flight, verdict.outcome, failure))
+        self._carry_out(verdict, number, failure)
+
+    def _carry_out(self, verdict: Verdict, number: int, failure: Failure) -> None:
+        if verdict.outcome == 'retried':
+            self.board.repeat(Attempt(verdict.candidate, number), lost=verdict.is_after_loss)
+            return
+        self.board.give_up(verdict.candidate.key, failure.error, quarantined=verdict.outcome == 'quarantined')
         self._end_if_hopeless()
 
-    def _judge(self, key: str, number: int, failure: Failure) -> _Outcome:
-        board = self.board
-        if failure.kind in _LOSSES:
-            board.losses[key] += 1
-            board.kills[key] += failure.kind is FailureKind.KILLED
-            suspect = board.kills[key] >= self.policy.worker_kills or board.losses[key] >= self.policy.losses
-            return 'quarantined' if suspect else 'retried'
-        tried = number - board.losses[key]
-        if failure.kind in _RETRIED and tried <= self.policy.simulation_retries:
-            return 'retried'
-        return 'failed'
+    def _rescue(self, candidate: Candidate, number: int, error: Exception) -> None:
+        """A result that could not be dealt with must not leave its candidate in between."""
+        if candidate.key not in self.board.open or self.board.is_under_way(candidate.key):
+            return
+        if number <= self.policy.simulation_retries:
+            self.board.repeat(Attempt(candidate, number), lost=False)
+        else:
+            self.board.give_up(candidate.key, type(error).__name__, quarantined=False)
+
+    def _drop_duplicate(self, result: Result, candidate: Candidate, number: int) -> None:
+        with contextlib.suppress(Exception):  # fetching it evicts what the worker stored; nobody needs it
+            value_of(result)
+        self.traces.write(record_of(result, candidate, number, 'duplicate', failure=failure_of(result)))
+
+    # -- the end ------------------------------------------------------------------------------------------------
 
     def _end_if_hopeless(self) -> None:
         counts = self.board.counts
@@ -149,51 +183,13 @@ class SimulationReceiver(Agent):
                 grace=self.policy.grace,
             )
 
-    def _keep_the_deadline(self) -> None:
-        hours = self.policy.max_hours
-        if hours is not None and time.monotonic() - self.board.started > 3600 * hours:
-            self.board.end('exhausted', f'The time allowed ({hours:g} hours) is over.', grace=self.policy.grace)
-
-    def _lose(self, flight: Flight) -> None:
-        self._free(flight)
-        attempt = flight.attempt
-        self.traces.event(
-            self.name,
-            'lease_expired',
-            f'No result of {attempt.candidate.key} in {self.policy.simulation_lease:g} s: it is taken for lost.',
-            level='warning',
-            key=attempt.candidate.key,
-            attempt=attempt.number,
+    def _end_in_time(self) -> None:
+        horizon = self.board.horizon
+        if self.board.done.is_set() or not (horizon.is_reached or self.board.is_out_of_time()):
+            return
+        why = 'is over' if horizon.is_reached else 'does not suffice for another simulation'
+        self.board.end(
+            'exhausted',
+            f'The time allowed ({horizon.hours:g} hours) {why}; --resume goes on from here.',
+            grace=min(self.policy.grace, horizon.reserve / 2),
         )
-        self.board.losses[attempt.candidate.key] += 1
-        self.board.repeat(attempt, lost=True)
-
-    def _drop_duplicate(self, result: Result, key: str, number: int) -> None:
-        value_of(result)  # fetching it evicts what the worker stored
-        self._write(result, failure_of(result), key=key, args=[], attempt=number, outcome='duplicate')
-
-    def _record(
-        self,
-        result: Result,
-        candidate: Candidate,
-        number: int,
-        outcome: _Outcome,
-        *,
-        observation: Observation | None = None,
-        failure: Failure | None = None,
-    ) -> None:
-        self._write(
-            result,
-            failure,
-            key=candidate.key,
-            row=candidate.row,
-            args=list(candidate.args),
-            choice=candidate.choice.facts(),
-            attempt=number,
-            outcome=outcome,
-            value=observation.value if observation is not None else None,
-            output=dict(observation.record) if observation is not None else None,
-        )
-
-    def _write(self, result: Result, failure: Failure | None, **fields: Any) -> None:
-        self.traces.write(SimulationRecord(**task_fields(result, failure), **fields))

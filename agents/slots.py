@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 
 from colmena.thinker.resources import ResourceCounter
 
 from scoutbee.contracts.campaign import KINDS
 from scoutbee.contracts.policy import Policy, SlotMove, Slots
+from scoutbee.traces.history import MoveHistory
+from scoutbee.traces.replay_events import SLOTS_MOVED
 from scoutbee.traces.writer import TraceWriter
 
 _RESERVE = 'reserve'
@@ -19,11 +21,17 @@ _CHECK = 0.1
 
 
 class SlotCounter(ResourceCounter):
-    """Colmena's counter, with an ``acquire`` that never loses a slot.
+    """Colmena's counter, with an ``acquire`` that never loses a slot, and that knows since when each is free.
 
     Colmena's own drops a slot that is granted in the moment the time runs out, and looks for the end of the campaign
     only once a second.
     """
+
+    def __init__(self, total_slots: int, task_types: Sequence[str]) -> None:
+        """Args: total_slots: How many there are; task_types: Kinds they can be given to."""
+        self._lock = threading.Lock()
+        self._free_since: dict[str | None, deque[float]] = {kind: deque() for kind in (None, *task_types)}
+        super().__init__(total_slots, task_types)
 
     def acquire(
         self, task: str | None, n_slots: int, timeout: float = -1.0, cancel_if: threading.Event | None = None
@@ -39,6 +47,24 @@ class SlotCounter(ResourceCounter):
         Returns:
             Whether they are reserved.
         """
+        return self._take(task, n_slots, timeout, cancel_if) is not None
+
+    def acquire_oldest(self, task: str, timeout: float, cancel_if: threading.Event) -> float | None:
+        """Reserve the slot of a kind that has been free for longest.
+
+        Returns:
+            Since when it was free, on the monotonic clock; None if none was to be had in time.
+        """
+        return self._take(task, 1, timeout, cancel_if)
+
+    def release(
+        self, task: str | None = None, n_slots: int = 1, rerequest: bool = False, timeout: float = -1.0
+    ) -> bool | None:
+        """Give slots of one kind back, as Colmena's."""
+        self._freed(task, n_slots)
+        return self.acquire(task, n_slots, timeout) if rerequest else None
+
+    def _take(self, task: str | None, n_slots: int, timeout: float, cancel_if: threading.Event | None) -> float | None:
         deadline = time.monotonic() + timeout if timeout >= 0 else math.inf
 
         def is_hopeless() -> bool:
@@ -50,7 +76,7 @@ class SlotCounter(ResourceCounter):
         turn = self._availability_lock[task]
         while not turn.acquire(timeout=wait()):
             if is_hopeless():
-                return False
+                return None
         reserved = 0
         try:
             while reserved < n_slots:
@@ -61,9 +87,26 @@ class SlotCounter(ResourceCounter):
         finally:
             turn.release()
         if reserved == n_slots:
-            return True
-        self.release(task, reserved)
-        return False
+            return self._claim(task, n_slots)
+        for _ in range(reserved):
+            self._availability[task].release()
+        return None
+
+    def _freed(self, task: str | None, n_slots: int) -> None:
+        with self._lock:
+            self._free_since[task].extend([time.monotonic()] * n_slots)
+            for _ in range(n_slots):
+                self._availability[task].release()
+
+    def _claim(self, task: str | None, n_slots: int) -> float:
+        """Since when the oldest of the slots just reserved was free; one that was moved here counts from now on."""
+        now = time.monotonic()
+        with self._lock:
+            since = self._free_since[task]
+            oldest = since[0] if since else now
+            for _ in range(min(n_slots, len(since))):
+                since.popleft()
+            return oldest
 
 
 def make_slots(slots: Slots, prefetch: int) -> SlotCounter:
@@ -77,6 +120,8 @@ def make_slots(slots: Slots, prefetch: int) -> SlotCounter:
     counter = SlotCounter(sum(counts.values()) + slots.reserve, list(KINDS))
     for kind, count in counts.items():
         counter.reallocate(None, kind, count)
+        counter.acquire(kind, count)
+        counter.release(kind, count)  # free from this moment
     return counter
 
 
@@ -91,35 +136,53 @@ class SlotMover:
         self._done = done
         self._happened: Counter[str] = Counter()
 
-    def catch_up(self, happened: Mapping[str, int]) -> None:
-        """On resume: take the events of before as having happened, and repeat the moves that came of them."""
+    def resume(self, moved: Sequence[MoveHistory], happened: Mapping[str, int]) -> None:
+        """Repeat the moves of before, and carry out what was due and not done yet. Call it before a slot is in use.
+
+        Args:
+            moved: The moves that are in the ledger, in order.
+            happened: How often each event has happened.
+        """
+        for before in moved:
+            self._counter.reallocate(_pool(before.source), _pool(before.target), before.count)
+        done = {(before.move, before.on, before.times) for before in moved}
+        self._happened.update(happened)
         for event, times in happened.items():
-            self._happened[event] = times
-            for move in self._moves:
-                if move.on == event and move.nth is not None and move.nth <= times:
-                    self._start(move)
+            for number, move in self._called_for(event):
+                if (number, event, times) not in done:
+                    self._start(number, move)
 
     def happened(self, event: str) -> None:
         """Carry out the moves that an event calls for."""
         self._happened[event] += 1
-        for move in self._moves:
-            if move.on == event and move.nth in (None, self._happened[event]):
-                self._start(move)
+        for number, move in self._called_for(event):
+            self._start(number, move)
 
-    def _start(self, move: SlotMove) -> None:
-        source = None if move.source == _RESERVE else move.source
-        target = None if move.target == _RESERVE else move.target
+    def _called_for(self, event: str) -> list[tuple[int, SlotMove]]:
+        """Moves to make when an event has happened as often as it has, by their place in the policy."""
+        times = self._happened[event]
+        moves = enumerate(self._moves)
+        return [(n, move) for n, move in moves if times and move.on == event and move.nth in (None, times)]
+
+    def _start(self, number: int, move: SlotMove) -> None:
+        source, target = _pool(move.source), _pool(move.target)
         held = self._counter.unallocated_slots if source is None else self._counter.allocated_slots(source)
         count = min(move.count, held)
         if count == 0 or source == target:
             return
         self._traces.event(
             'thinker',
-            'slots_moved',
+            SLOTS_MOVED,
             f'{count} slot(s) go from {move.source} to {move.target} as they come free.',
             source=move.source,
             target=move.target,
             count=count,
+            move=number,
             on=move.on,
+            times=self._happened[move.on],
         )
         self._counter.reallocate(source, target, count, block=False, cancel_if=self._done)
+
+
+def _pool(name: str) -> str | None:
+    return None if name == _RESERVE else name

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from typing import Any
 
 from colmena.queue.base import ColmenaQueues
 from colmena.thinker import BaseThinker, agent
 
 from scoutbee.contracts.campaign import KINDS, Campaign
-from scoutbee.contracts.learning import ModelVersion, TrainedModel
 from scoutbee.contracts.policy import Policy
 from scoutbee.contracts.progress import Progress
 from scoutbee.contracts.storage import Depot
-from scoutbee.traces.replay import History
+from scoutbee.traces.replay import RESUMED, History
 from scoutbee.traces.writer import TraceWriter
 
 from .board import Board, Outcome
-from .buffer import Attempt
 from .buffer_manager import BufferManager
-from .context import Context, ModelShelf
+from .context import Context, Shelf
 from .inference_launcher import InferenceLauncher
 from .inference_receiver import InferenceReceiver
 from .inquiries import Inquiries
-from .learning import Update
+from .resuming import Resumption
 from .simulation_launcher import SimulationLauncher
 from .simulation_receiver import SimulationReceiver
 from .slots import SlotMover, make_slots
@@ -48,7 +46,7 @@ class Thinker(BaseThinker):
         policy: Policy,
         traces: TraceWriter,
         depot: Depot,
-        shelf: ModelShelf,
+        shelf: Shelf,
     ) -> None:
         """Wire the agents.
 
@@ -58,7 +56,7 @@ class Thinker(BaseThinker):
             policy: How to behave.
             traces: The ledger of the run.
             depot: Lends large objects to tasks.
-            shelf: Keeps trained models.
+            shelf: Keeps trained models and their predictions.
         """
         slots = make_slots(policy.slots, policy.prefetch)
         super().__init__(queues, slots, daemon=True, logger_name='scoutbee.agents')
@@ -72,7 +70,7 @@ class Thinker(BaseThinker):
         self._inference_launcher = InferenceLauncher(self.context, inquiries)
         self._inference_receiver = InferenceReceiver(self.context, inquiries)
         self._buffer_manager = BufferManager(self.context)
-        self._prepared = False
+        self._history: History | None = None
 
     # -- the six agents -----------------------------------------------------------------------------------------
 
@@ -108,53 +106,30 @@ class Thinker(BaseThinker):
 
     # -- the beginning ------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Set out from nothing: seeds into the buffer, and the first models to be trained or asked."""
-        campaign, board = self.context.campaign, self.board
-        board.buffer.replace(campaign.seeds())
-        models = [
-            TrainedModel(ModelVersion(0, member), artifact) for member, artifact in enumerate(campaign.initial_models())
-        ]
-        if models:
-            self._ask_again(models)
-        else:
-            board.learning.training_wanted = 'the campaign begins'
-        self._prepared = True
-
-    def resume(self, history: History, models: Sequence[TrainedModel]) -> None:
-        """Go on where a run stopped: what is on disk counts, what was in flight is sent again.
+    def resume(self, history: History) -> None:
+        """Go on where a run stopped, instead of beginning. Call it before ``start()``.
 
         Args:
             history: What the run directory tells.
-            models: The newest trained model of each member.
         """
-        board = self.board
-        self.traces.event('thinker', 'resumed', f'Go on after {len(history.observations)} observations.')
-        board.buffer.mark_handed_out(history.taken_keys)
-        for observation in history.observations:
-            board.observe(observation, self.context.campaign.follow_ups(observation))
-        board.finished.update(history.failed, history.quarantined)
-        for row in history.taken_rows:
-            board.mark_row(int(row))
-        for work in history.unfinished:
-            board.open[work.candidate.key] = work.candidate
-            board.losses[work.candidate.key] = work.losses
-            board.buffer.repeat(Attempt(work.candidate, work.attempt + 1, after_loss=work.in_flight))
-        counts = board.counts
-        counts.submitted, counts.resubmitted = history.submitted, history.lost_and_resubmitted
-        counts.failed, counts.quarantined = len(history.failed), len(history.quarantined)
-        board.rankings = history.rankings
-        learning = board.learning
-        learning.generation = history.generation
-        learning.trained_on = history.observations_at_training
-        self.context.mover.catch_up({'ranking': history.rankings, 'training': history.generation})
-        board.buffer.replace(self.context.campaign.seeds())
-        if models:
-            self._ask_again(models)
-        else:
-            board.learning.training_wanted = 'the campaign is resumed without models'
-        self._prepared = True
-        self._end_if_done_before()
+        self._history = history
+
+    def _set_out(self) -> None:
+        """Put the agents where they were, or, where there is nothing before, where a campaign begins."""
+        if self._history is not None:
+            known = len(self._history.observations)
+            self.traces.event(
+                'thinker',
+                RESUMED,
+                f'Go on after {known} observations; {len(self._history.unfinished)} simulations are sent again.',
+                observations=known,
+                unfinished=len(self._history.unfinished),
+            )
+        rest = Resumption(self.context, self._history or History()).restore()
+        if rest is not None:
+            self._trainer.resume(rest)
+        if self._history is not None:
+            self._end_if_done_before()
 
     def _end_if_done_before(self) -> None:
         """A run that had reached its goal has nothing to go on with, unless it was given more to do."""
@@ -165,21 +140,11 @@ class Thinker(BaseThinker):
                 'completed', goal or f'All {size} simulations were done before; --search-size asks for more.'
             )
 
-    def _ask_again(self, models: Sequence[TrainedModel]) -> None:
-        """Models that exist already predict first of all."""
-        learning = self.board.learning
-        newest = max(model.version.generation for model in models)
-        models = [TrainedModel(ModelVersion(newest, m.version.member), m.artifact) for m in models]
-        learning.begin(Update(newest, frozenset(m.version.member for m in models), time.time()))
-        for model in models:
-            learning.accept(model)
-
     def run(self) -> None:
         """Run the agents until the campaign has ended; called by ``start()``. Never raises."""
         try:
-            if not self._prepared:
-                self.begin()
-            self.traces.event('thinker', 'started', 'The agents set out.', **self.board.facts())
+            self._set_out()
+            self.traces.event('thinker', 'started', 'The agents set out.', **self._plan(), **self.board.facts())
             super().run()
             self.board.end('failed', 'The agents stopped without a reason; runtime.log may tell more.')
             self._settle()
@@ -190,11 +155,29 @@ class Thinker(BaseThinker):
             self.logger.exception('The Thinker failed')
             self.board.end('failed', f'The Thinker failed: {type(error).__name__}: {error}')
 
+    def _plan(self) -> dict[str, Any]:
+        """What the campaign sets out with, for those who follow it by its ledger alone."""
+        learning, update = self.board.learning, self.board.learning.update
+        asked = None
+        if update is not None:
+            asked = {
+                'generation': update.generation,
+                'members': sorted(update.members),
+                'trained': sorted(update.trained),
+            }
+        return {
+            'search_size': self.board.policy.search_size,
+            'slots': {kind: self.context.slots.allocated_slots(kind) for kind in KINDS},
+            'prefetch': self.board.policy.prefetch,
+            'chunks': learning.table.n_chunks,
+            'asked': asked,
+        }
+
     def _settle(self) -> None:
         """Take back all that was lent; the agents are gone, so nobody else will."""
         self._trainer.abandon()
         self._inference_launcher.abandon()
-        for flight in self.board.flights.values():
+        for flight in self.board.flights:
             self._receiver.reclaim(flight.loan)
 
     # -- from outside -------------------------------------------------------------------------------------------
@@ -213,6 +196,11 @@ class Thinker(BaseThinker):
         """Stop launching and keep what finishes within the policy's grace; called again, wait for nothing."""
         if not self.board.end('interrupted', 'Interrupted from outside.', grace=self.context.policy.grace):
             self.board.stop_draining()
+
+    def call_roll(self) -> None:
+        """Find out at once which tasks are held by nobody, because something that held them was started anew."""
+        for roll in (self._receiver.roll, self._trainer.roll, self._inference_receiver.roll):
+            roll.hurry()
 
     def fail(self, reason: str) -> None:
         """End the campaign because something it stands on is gone (the task server, say)."""

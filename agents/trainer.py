@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from colmena.models import Result
 
-from scoutbee.contracts.campaign import TRAIN
+from scoutbee.contracts.campaign import TRAIN, Snapshot
 from scoutbee.contracts.errors import Failure, FailureKind
 from scoutbee.contracts.learning import ModelArtifact, ModelVersion, TrainedModel, TrainingRequest
 from scoutbee.contracts.storage import Loan
+from scoutbee.traces.history import Tries
 from scoutbee.traces.records import TrainingRecord
 
-from .agent import PATIENCE, Agent
+from .agent import PATIENCE
 from .context import Context
-from .learning import Update
+from .learning import RestOfRound, Update
+from .learning_agent import LearningAgent, held_by_nobody, lease_expired
 from .results import failure_of, task_fields, value_of
 
 
 @dataclass
 class _Sent:
-    """A training in flight."""
+    """A training in flight; its task is known once the queue has taken it."""
 
     request: TrainingRequest
     attempt: int
     deadline: float
     loan: Loan
+    task_id: str
 
 
 @dataclass
@@ -45,7 +49,7 @@ class _Round:
         return not self.to_send and not self.sent
 
 
-class Trainer(Agent):
+class Trainer(LearningAgent):
     """Wakes when training is due; sends one task a member, with one proxy of the data for all, and takes models back.
 
     A member whose training fails too often is left out of the update. Its older model and predictions stand, and are
@@ -53,6 +57,8 @@ class Trainer(Agent):
     """
 
     name = 'trainer'
+    topic = TRAIN
+    failed_event = 'training_failed'
 
     def __init__(self, context: Context) -> None:
         """Args: context: The parts of the running campaign."""
@@ -66,12 +72,14 @@ class Trainer(Agent):
                 self._begin()
             return
         self._send_what_fits()
-        result = self.receive(TRAIN)
+        result = self.next_result()
         if result is not None:
             self._respond(result)
         self._expire()
         if self._round.is_done:
             self._finish(self._round)
+        else:
+            self.roll.ask_if_due([sent.task_id for sent in self._round.sent.values()])
 
     # -- beginning ----------------------------------------------------------------------------------------------
 
@@ -80,25 +88,14 @@ class Trainer(Agent):
         with self.context.campaign_lock:
             snapshot = self.board.snapshot()
             plan = self.context.campaign.training_round(snapshot)
-        learning = self.board.learning
         if plan is None or not plan.requests:
-            with self.board.lock:
-                learning.trained_on = len(snapshot.observations)
-                learning.training_wanted = None
+            self._put_off(len(snapshot.observations), str(reason))
             return
         generation = snapshot.generation + 1
         update = Update(generation, frozenset(r.member for r in plan.requests), time.time(), plan.size)
         data = self.context.depot.lend(TRAIN, plan.data)
-        self.traces.event(
-            self.name,
-            'training_started',
-            f'Generation {generation}: train {len(update.members)} models on {plan.size} observations ({reason}).',
-            generation=generation,
-            observations=len(snapshot.observations),
-            rows=plan.size,
-            members=len(update.members),
-            reason=reason,
-        )
+        self._tell_start(update, snapshot, str(reason))
+        learning = self.board.learning
         with self.board.lock:
             learning.generation = generation
             learning.trained_on = len(snapshot.observations)
@@ -106,6 +103,44 @@ class Trainer(Agent):
         self._round = _Round(generation, plan.size, data, deque((request, 1) for request in plan.requests))
         self.context.mover.happened('training')
         self.board.notify()
+
+    def _tell_start(self, update: Update, snapshot: Snapshot, reason: str) -> None:
+        self.traces.event(
+            self.name,
+            'training_started',
+            f'Generation {update.generation}: train {len(update.members)} models on {update.observations} observations '
+            f'({reason}).',
+            generation=update.generation,
+            observations=len(snapshot.observations),
+            taken=len(snapshot.taken_rows),
+            rows=update.observations,
+            members=sorted(update.members),
+            started=update.started,
+            reason=reason,
+        )
+
+    def _put_off(self, observations: int, reason: str) -> None:
+        self.traces.event(
+            self.name,
+            'training_skipped',
+            f'There is too little to learn from yet: {observations} observations ({reason}).',
+            observations=observations,
+            reason=reason,
+        )
+        with self.board.lock:
+            self.board.learning.trained_on = observations
+            self.board.learning.training_wanted = None
+        self.board.notify()
+
+    def resume(self, rest: RestOfRound) -> None:
+        """Go on with a round that is in the ledger, before the agents set out."""
+        tries = self.board.learning.tries
+        to_send = deque(
+            (request, 1 + tries.get((ModelVersion(rest.generation, request.member), None), Tries()).attempt)
+            for request in rest.plan.requests
+            if request.member in rest.members
+        )
+        self._round = _Round(rest.generation, rest.plan.size, self.context.depot.lend(TRAIN, rest.plan.data), to_send)
 
     # -- sending ------------------------------------------------------------------------------------------------
 
@@ -126,7 +161,7 @@ class Trainer(Agent):
         loan = self.context.depot.lend(TRAIN, request.args)
         sent = False
         try:
-            self.context.queues.send_inputs(
+            task_id = self.context.queues.send_inputs(
                 plan.data.ref,
                 loan.ref,
                 method=TRAIN,
@@ -134,7 +169,8 @@ class Trainer(Agent):
                 keep_inputs=False,
                 task_info={'generation': plan.generation, 'member': request.member, 'attempt': attempt},
             )
-            plan.sent[request.member] = _Sent(request, attempt, time.monotonic() + self.policy.learning_lease, loan)
+            deadline = time.monotonic() + self.policy.learning_lease
+            plan.sent[request.member] = _Sent(request, attempt, deadline, loan, task_id)
             sent = True
         finally:
             if not sent:
@@ -153,11 +189,10 @@ class Trainer(Agent):
             value_of(result)  # a late result of an attempt that was given up: fetched only to evict it
             return
         self._return(member)
-        failure = failure_of(result)
-        if failure is None:
-            failure = self._accept(result, ModelVersion(generation, member), attempt)
+        version = ModelVersion(generation, member)
+        failure = failure_of(result) or self._accept(result, version, attempt)
         if failure is not None:
-            self._record(result, failure, ModelVersion(generation, member), attempt)
+            self._record(result, failure, version, attempt)
             self._retry(sent, failure)
 
     def _accept(self, result: Result, version: ModelVersion, attempt: int) -> Failure | None:
@@ -213,32 +248,29 @@ class Trainer(Agent):
     def _retry(self, sent: _Sent, failure: Failure) -> None:
         assert self._round is not None
         member = sent.request.member
-        hopeless = failure.kind is FailureKind.INPUT or sent.attempt > self.policy.learning_retries
-        self.traces.event(
-            self.name,
-            'training_failed',
-            f'Training of member {member} failed ({failure.error}: {failure.message}); '
-            + ('it is left out of this update.' if hopeless else 'it is tried again.'),
-            level='warning',
-            generation=self._round.generation,
-            member=member,
-            attempt=sent.attempt,
-            error=failure.error,
-        )
-        if not hopeless:
+        version = ModelVersion(self._round.generation, member)
+        what = f'Training of member {member}'
+        if not self.note_failure(what, version, None, sent.attempt, failure, 'it is tried again.'):
             self._round.to_send.append((sent.request, sent.attempt + 1))
-            return
-        with self.board.lock:
-            self.board.learning.give_up([member])
-        self.board.notify()
 
     def _expire(self) -> None:
         assert self._round is not None
         now = time.monotonic()
-        for sent in [s for s in self._round.sent.values() if s.deadline <= now]:
+        late = [sent for sent in self._round.sent.values() if sent.deadline <= now]
+        for sent in late:
             self._return(sent.request.member)
-            lease = self.policy.learning_lease
-            self._retry(sent, Failure(FailureKind.LOST, 'LeaseExpired', f'no result came in {lease:g} s'))
+            self._retry(sent, lease_expired(self.policy.learning_lease))
+        self.call_back(sent.task_id for sent in late)
+
+    def lose(self, task_ids: Collection[str]) -> None:
+        """These trainings are held by nobody; those that are still out are sent again."""
+        if self._round is None:
+            return
+        for sent in [sent for sent in self._round.sent.values() if sent.task_id in task_ids]:
+            self._return(sent.request.member)
+            self._retry(sent, held_by_nobody())
+
+    # -- ending -------------------------------------------------------------------------------------------------
 
     def _finish(self, plan: _Round) -> None:
         self._round = None

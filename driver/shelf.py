@@ -1,18 +1,41 @@
-"""Where a run keeps its trained models."""
+"""Where a run keeps its trained models and what they predicted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import io
+import os
+import struct
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from scoutbee.contracts.errors import ScoutbeeError
 from scoutbee.contracts.learning import ModelVersion, TrainedModel
 from scoutbee.models.artifacts import artifact_file_name, load_artifact, save_artifact
 
 MODELS_FOLDER = 'models'
+PREDICTIONS_FOLDER = 'predictions'
+
+_FRAME = struct.Struct('<QI')
 
 
-class ModelFolder:
-    """Keeps every trained model as a file in ``models/`` of the run directory."""
+class DamagedPredictionsError(ScoutbeeError):
+    """Predictions that were kept cannot be read back."""
+
+
+class RunShelf:
+    """Keeps every trained model, and the predictions that a ranking may still need, in files of the run directory.
+
+    ``models/g3m1.npz`` is a model. ``predictions/g3m1.npy`` holds what that model predicted: chunk after chunk, in the
+    order they came, each an ordinary ``.npy`` array behind its length and its checksum (8 bytes, and 4 of CRC-32,
+    little-endian). Where the arrays begin is in the ledger; what no record points at was written by a process that
+    died, and is never read.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         """Args: run_dir: The run directory."""
@@ -31,13 +54,92 @@ class ModelFolder:
         save_artifact(self._run_dir / file, model.artifact)
         return file
 
-    def load(self, files: Mapping[ModelVersion, str]) -> list[TrainedModel]:
-        """Load models that were saved before.
+    def load(self, version: ModelVersion, file: str) -> TrainedModel:
+        """Load a model that was saved before.
 
         Args:
-            files: File of each version, relative to the run directory.
+            version: The version it has.
+            file: Its file, relative to the run directory.
 
         Raises:
-            ConfigurationError: If a file is missing, damaged or of another version.
+            ConfigurationError: If the file is missing, damaged or of another version.
         """
-        return [TrainedModel(version, load_artifact(self._run_dir / file)) for version, file in files.items()]
+        return TrainedModel(version, load_artifact(self._run_dir / file))
+
+    def keep(self, version: ModelVersion, values: NDArray[Any]) -> tuple[str, int]:
+        """Keep what a model predicted for one chunk.
+
+        Args:
+            version: The model.
+            values: Its predictions, shape (rows of the chunk, ...).
+
+        Returns:
+            The file, relative to the run directory, and where in it they begin, in bytes.
+
+        Raises:
+            OSError: If they cannot be written.
+            ValueError: If they are Python objects.
+        """
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        content = buffer.getvalue()
+        file = f'{PREDICTIONS_FOLDER}/{version}.npy'
+        path = self._run_dir / file
+        path.parent.mkdir(exist_ok=True)
+        with path.open('ab', buffering=0) as out:
+            end = out.seek(0, os.SEEK_END)
+            try:
+                _write(out, _FRAME.pack(len(content), zlib.crc32(content)) + content)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    out.truncate(end)
+                raise
+        return file, end + _FRAME.size
+
+    def fetch(self, file: str, offset: int) -> NDArray[Any]:
+        """Read back what was kept.
+
+        Args:
+            file: The file, relative to the run directory.
+            offset: Where in it they begin, in bytes.
+
+        Raises:
+            DamagedPredictionsError: If they are not there or not whole.
+        """
+        path = self._run_dir / file
+        try:
+            with path.open('rb') as source:
+                source.seek(max(offset - _FRAME.size, 0))
+                length, checksum = _FRAME.unpack(source.read(_FRAME.size))
+                content = source.read(min(length, path.stat().st_size))
+            # Checked before it is parsed, because what is damaged may parse, or fail in any way.
+            if len(content) != length or zlib.crc32(content) != checksum:
+                raise ValueError('they are damaged')
+            values: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        except (OSError, ValueError, struct.error) as error:
+            raise DamagedPredictionsError(
+                f'Expected predictions at byte {offset} of {path}, and they cannot be read: {error}.'
+            ) from error
+        return values
+
+    def discard_predictions(self, standing: Iterable[ModelVersion]) -> None:
+        """Delete the predictions of models that are superseded.
+
+        Args:
+            standing: For each member the version that a ranking on disk stands on; its older ones go.
+
+        Raises:
+            OSError: If a file cannot be deleted.
+        """
+        newest = {version.member: version for version in standing}
+        for path in (self._run_dir / PREDICTIONS_FOLDER).glob('*.npy'):
+            with contextlib.suppress(ValueError):  # not one of ours
+                version = ModelVersion.parse(path.stem)
+                if version.member in newest and version < newest[version.member]:
+                    path.unlink(missing_ok=True)
+
+
+def _write(out: io.FileIO, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[out.write(rest) or 0 :]

@@ -33,7 +33,7 @@ def decode(line: bytes, record_type: type[R]) -> R:
     """The record on a line; a null where a number must stand is the NaN that :func:`encode` could not write.
 
     Raises:
-        ValidationError: If the line holds something else.
+        ValueError: If the line holds something else; pydantic's ``ValidationError`` is one.
     """
     try:
         return record_type.model_validate_json(line)

@@ -106,9 +106,16 @@ def _last_seq(fd: int, size: int, path: Path) -> int:
         return 0
     start = _line_start(fd, size - 1)
     try:
-        return int(json.loads(os.pread(fd, size - start, start))['seq'])
-    except (ValueError, KeyError, TypeError) as error:
+        return _seq(json.loads(os.pread(fd, size - start, start)))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TraceError(
             f'The last line of {path} is not a record with a sequence number, so this ledger cannot be continued. '
             'Remove that line if you know why it is there, or start a new run.'
         ) from error
+
+
+def _seq(record: dict[str, object]) -> int:
+    seq = record['seq']
+    if type(seq) is not int or seq < 0:
+        raise ValueError(f'seq is {seq!r}')
+    return seq

@@ -21,7 +21,8 @@ def read(run_dir: Path, record_type: type[R], *, skipped: list[str] | None = Non
     """Records of one kind, in the order they were written.
 
     A line counts once its newline is there: the half line at the end of a file that is being written, or was when its
-    writer died, is left out. A file that does not exist yet holds no records.
+    writer died, is left out. A file that does not exist yet holds no records. A line whose ``seq`` does not rise (one
+    that was copied, say) is not a record: it would count something twice.
 
     Args:
         run_dir: The run directory.
@@ -38,16 +39,20 @@ def read(run_dir: Path, record_type: type[R], *, skipped: list[str] | None = Non
     path = _file(run_dir, record_type)
     try:
         with path.open('rb') as file:
+            last = 0
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b'\n'):
                     return
                 try:
-                    yield decode(line, record_type)
-                except (ValidationError, ValueError) as error:
-                    problem = _problem(path, number, line, record_type, error)
+                    record = record_of(line, record_type, last)
+                except ValueError as error:
+                    told = problem(path, number, line, record_type, error)
                     if skipped is None:
-                        raise TraceError(problem) from error
-                    skipped.append(problem)
+                        raise TraceError(told) from error
+                    skipped.append(told)
+                    continue
+                last = record.seq
+                yield record
     except FileNotFoundError:
         return
     except OSError as error:
@@ -74,6 +79,35 @@ def read_all(
     yield from heapq.merge(*streams, key=lambda record: record.seq)
 
 
+def record_of(line: bytes, record_type: type[R], last: int) -> R:
+    """The record on a line.
+
+    Args:
+        line: The line.
+        record_type: What it should be.
+        last: ``seq`` of the record before it in its file; 0 for the first.
+
+    Raises:
+        ValueError: If it is no such record, or does not come after that one; :func:`problem` tells it in a sentence.
+    """
+    record = decode(line, record_type)
+    check_order(record.seq, last)
+    return record
+
+
+def check_order(seq: int, last: int) -> None:
+    """See that a record comes after the one before it in its file.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if seq <= last:
+        raise ValueError(
+            f'its seq is {seq}, and one above {last}, that of the record before it, was expected; if the line '
+            'is a copy, remove it'
+        )
+
+
 def _file(run_dir: Path, record_type: type[Record]) -> Path:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
@@ -81,26 +115,45 @@ def _file(run_dir: Path, record_type: type[Record]) -> Path:
     return run_dir / f'{record_type.stream}.jsonl'
 
 
-def _problem(path: Path, number: int, line: bytes, record_type: type[Record], error: Exception) -> str:
+def problem(path: Path, number: int, line: bytes, record_type: type[Record], error: Exception) -> str:
+    """Why a line cannot be read, as a sentence.
+
+    Args:
+        path: File it stands in.
+        number: Number of the line, from 1.
+        line: The line.
+        record_type: What it should be.
+        error: What came of reading it.
+    """
     where = f'{path}, line {number}'
     try:
-        data = json.loads(line)
-    except ValueError:
+        json.loads(line)
+    except (ValueError, RecursionError):
         return f'{where}: expected a {record_type.__name__} as one JSON object, found {_shown(line)}.'
-    version = data.get('schema_version') if isinstance(data, dict) else None
-    if version is not None and version != SCHEMA_VERSION:
+    version = other_version(line)
+    if version is not None:
         return (
-            f'{where}: written with schema version {version!r}, but this Scoutbee reads version {SCHEMA_VERSION}. '
+            f'{where}: written with schema version {version!r:.60}, but this Scoutbee reads version {SCHEMA_VERSION}. '
             'Read the run with the Scoutbee that wrote it (see provenance.json).'
         )
     return f'{where}: not a {record_type.__name__}: {_first(error)}.'
+
+
+def other_version(line: bytes) -> object | None:
+    """The schema version of a line, where it is another than the one read here; None otherwise."""
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    version: object | None = data.get('schema_version') if isinstance(data, dict) else None
+    return None if version == SCHEMA_VERSION else version
 
 
 def _first(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False, include_context=False)[0]
-    name = '.'.join(str(step) for step in first['loc']) or 'the line'
+    name = '.'.join(str(step)[:60] for step in first['loc']) or 'the line'
     return f'{name}: {first["msg"]}, found {_shown(repr(first["input"]).encode())}'
 
 

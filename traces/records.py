@@ -75,7 +75,7 @@ class SimulationRecord(TaskRecord):
     row: int | None = None
     args: list[Any] = Field(description='Arguments of the simulation.')
     choice: dict[str, Any] = Field(default_factory=dict, description='Why it was chosen.')
-    outcome: Literal['observed', 'retried', 'failed', 'quarantined', 'duplicate'] = Field(
+    outcome: Literal['observed', 'retried', 'failed', 'quarantined', 'duplicate', 'withdrawn'] = Field(
         description='What became of the candidate.'
     )
     value: float | None = Field(None, description="The objective's value, where observed.")
@@ -95,7 +95,7 @@ class TrainingRecord(TaskRecord):
 
 
 class InferenceRecord(TaskRecord):
-    """An inference that came back; the predictions themselves are not kept."""
+    """An inference that came back."""
 
     stream: ClassVar[str] = 'inference-results'
 
@@ -103,6 +103,8 @@ class InferenceRecord(TaskRecord):
     member: int
     chunk: int
     rows: int
+    file: str | None = Field(None, description='Where the predictions are kept, relative to the run directory.')
+    offset: int | None = Field(None, description='Where in that file they begin, in bytes.')
 
 
 class SelectionRecord(Record):
@@ -114,6 +116,8 @@ class SelectionRecord(Record):
     models: list[str] = Field(description='Versions of the models behind it.')
     scored: int = Field(description='Candidates compared.')
     kept: int = Field(description='Candidates that went into the buffer.')
+    observations: int = Field(description='Observations known when it was made.')
+    taken: int = Field(description='Rows of the search space taken when it was made.')
     seconds: float = Field(description='Time from the decision to rank to the buffer being refilled.')
     started: float | None = Field(None, description='When the training round behind it began, seconds since epoch.')
     warnings: list[str] = Field(default_factory=list)

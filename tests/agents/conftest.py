@@ -5,6 +5,7 @@ import pytest
 from scoutbee.agents.board import Board
 from scoutbee.agents.context import Context
 from scoutbee.agents.slots import SlotMover, make_slots
+from scoutbee.contracts.control import CANCEL
 from scoutbee.contracts.policy import Policy
 from scoutbee.testing.campaign import HillCampaign
 from scoutbee.testing.depot import CountingDepot, MemoryShelf
@@ -38,8 +39,10 @@ def answer():
 
 
 def _answer(context, value=None, failure=None):
-    """Play the task server for one request; returns the request."""
+    """Play the task server for one request; returns the request. Nothing can be called back any more."""
     _, task = context.queues.get_task(timeout=1)
+    while task.method == CANCEL:
+        _, task = context.queues.get_task(timeout=1)
     task.deserialize()
     task.mark_compute_started()
     if failure is None:

@@ -86,6 +86,38 @@ def test_what_was_handed_out_before_is_dropped():
     assert not buffer.was_handed_out('5')
 
 
+def test_what_is_given_back_leaves_where_a_ranking_brings_it_up():
+    buffer = CandidateBuffer(2)
+    buffer.replace(iter(candidates(1, 2, 3, 4, 2)))
+    for _ in range(2):
+        buffer.pop()
+    buffer.refill()
+    buffer.give_back(candidates(2)[0])
+    assert drain(buffer) == ['3', '4']
+    buffer.refill()
+    assert len(buffer) == 1
+    assert drain(buffer) == ['2']
+    assert buffer.is_spent
+
+
+def test_what_is_given_back_leaves_last_where_no_ranking_brings_it_up():
+    buffer = CandidateBuffer(2)
+    buffer.replace(iter(candidates(1, 2)))
+    first = buffer.pop()
+    buffer.give_back(first.candidate)
+    buffer.replace(iter(candidates(3)))
+    assert not buffer.is_spent
+    assert drain(buffer) == ['3', '1']
+    assert buffer.was_handed_out('1')
+
+
+def test_follow_ups_are_owed_and_ranked_candidates_are_not():
+    buffer = CandidateBuffer(2)
+    buffer.replace(iter(candidates(1)))
+    buffer.follow_up(candidates(8))
+    assert [buffer.pop().is_owed, buffer.pop().is_owed] == [True, False]
+
+
 @given(st.lists(st.integers(0, 30)), st.integers(1, 8))
 def test_a_ranking_with_duplicates_is_deduplicated_in_order(keys, size):
     buffer = CandidateBuffer(size)
@@ -103,7 +135,7 @@ class BufferMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.buffer = CandidateBuffer(3)
-        self.first, self.repeats, self.owed = [], [], []
+        self.first, self.owed = [], []
 
     @rule(keys=st.lists(st.integers(0, 12), max_size=8))
     def rank(self, keys):
@@ -123,6 +155,7 @@ class BufferMachine(RuleBasedStateMachine):
         if attempt is None:
             assert len(self.buffer) == 0
         elif attempt.number == 1:
+            assert attempt.candidate.key not in self.first
             self.first.append(attempt.candidate.key)
         else:
             assert attempt == self.owed.pop(0)
@@ -134,9 +167,17 @@ class BufferMachine(RuleBasedStateMachine):
             self.owed.append(attempt)
             self.buffer.repeat(attempt)
 
+    @rule()
+    def give_back(self):
+        if self.first and self.first[-1] not in {attempt.candidate.key for attempt in self.owed}:
+            key = self.first.pop()
+            self.buffer.give_back(Candidate(key, ()))
+            assert not self.buffer.was_handed_out(key)
+            assert not self.buffer.is_spent
+
     @invariant()
-    def no_key_leaves_twice(self):
-        assert len(self.first) == len(set(self.first))
+    def what_was_handed_out_is_known(self):
+        assert all(self.buffer.was_handed_out(key) for key in self.first)
 
     @invariant()
     def what_is_owed_is_there(self):

@@ -116,9 +116,11 @@ class TestTrainer:
         context.board.learning.finish_if_over()
         assert context.board.training_reason() == '4 new observations'
 
-    @pytest.mark.parametrize(('kind', 'attempts'), [('random', 3), ('lost', 3), ('input', 1)])
+    @pytest.mark.parametrize(
+        ('kind', 'attempts'), [('random', 3), ('deadline', 3), ('killed', 3), ('lost', 5), ('input', 1)]
+    )
     def test_a_training_that_keeps_failing_leaves_its_member_out(self, make_context, answer, kind, attempts):
-        context = make_context(HillCampaign(members=1), learning_retries=2)
+        context = make_context(HillCampaign(members=1), learning_retries=2, losses=5)
         context.board.learning.training_wanted = 'begin'
         trainer = Trainer(context)
         trainer.step()

@@ -1,11 +1,20 @@
 """The simulation launcher and the simulation receiver, one event at a time."""
 
+import threading
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 from colmena.exceptions import TimeoutException
 
+from scoutbee.agents.buffer_manager import BufferManager
+from scoutbee.agents.learning import Update
 from scoutbee.agents.simulation_launcher import SimulationLauncher
 from scoutbee.agents.simulation_receiver import SimulationReceiver
 from scoutbee.contracts.candidates import Candidate
+from scoutbee.contracts.control import CANCEL, ROLL_CALL
+from scoutbee.contracts.learning import ModelVersion
 from scoutbee.testing.campaign import HillCampaign
 from scoutbee.traces.reader import read
 from scoutbee.traces.records import EventRecord, SimulationRecord
@@ -113,7 +122,8 @@ def test_a_goal_completes_the_campaign_early(make_context, answer):
 
 
 @pytest.mark.parametrize(
-    ('kind', 'retries'), [('input', 0), ('convergence', 0), ('random', 2), ('resource', 2), ('killed', 1), ('lost', 3)]
+    ('kind', 'retries'),
+    [('input', 0), ('convergence', 0), ('random', 2), ('resource', 2), ('deadline', 1), ('killed', 1), ('lost', 3)],
 )
 def test_what_helps_against_a_failure_decides_how_often_it_is_tried(make_context, answer, kind, retries):
     context = make_context(simulation_retries=2, worker_kills=2, losses=4)
@@ -272,8 +282,6 @@ def test_a_store_that_cannot_evict_costs_no_result(make_context, answer, monkeyp
 
 
 def test_nothing_is_launched_while_models_are_updated_if_the_policy_says_so(make_context):
-    from scoutbee.agents.learning import Update
-
     context = make_context(pause_during_update='launch')
     ready(context)
     assert context.board.may_launch
@@ -288,7 +296,7 @@ def test_a_result_that_cannot_be_recorded_is_tried_again_and_then_given_up(make_
     def broken(*args, **kwargs):
         raise ValueError('no such field')
 
-    monkeypatch.setattr('scoutbee.agents.simulation_receiver.SimulationRecord', broken)
+    monkeypatch.setattr('scoutbee.agents.simulation_records.SimulationRecord', broken)
     for _ in range(2):
         launcher.step()
         answer(context, {'height': 0.5})
@@ -304,3 +312,298 @@ def test_the_campaign_does_not_starve_while_a_result_is_read(make_context, answe
     launcher.step()
     context.board.land('x0', 1)
     assert not context.board.is_starved()
+
+
+# -- attempts that fail for a reason ---------------------------------------------------------------------------
+
+
+class AdjustableHill(HillCampaign):
+    """Knows two other settings."""
+
+    def adjust(self, candidate, tried):
+        return replace(candidate, args=(candidate.args[0], f'setting {tried}')) if tried < 3 else None
+
+
+def failure(kind):
+    return {'kind': kind, 'error': 'Bad', 'message': 'it failed'}
+
+
+def test_what_does_not_converge_is_tried_with_other_settings_until_there_are_none(make_context, answer):
+    context = make_context(AdjustableHill(), simulation_retries=0)
+    launcher, receiver = ready(context, 1)
+    for _ in range(3):
+        launcher.step()
+        answer(context, failure=failure('convergence'))
+        receiver.step()
+    assert [e.facts['args'] for e in events(context, 'submitted')] == [[0.0], [0.0, 'setting 1'], [0.0, 'setting 2']]
+    assert [(r.outcome, r.args[1:]) for r in results(context)] == [
+        ('retried', []), ('retried', ['setting 1']), ('failed', ['setting 2'])
+    ]  # fmt: skip
+
+
+def test_other_settings_that_converge_give_an_observation_that_says_which(make_context, answer):
+    context = make_context(AdjustableHill())
+    launcher, receiver = ready(context, 1)
+    launcher.step()
+    answer(context, failure=failure('convergence'))
+    receiver.step()
+    launcher.step()
+    answer(context, {'height': 0.5})
+    receiver.step()
+    (observation,) = context.board.observations
+    assert observation.candidate.args == (0.0, 'setting 1')
+    assert results(context)[-1].args == [0.0, 'setting 1']
+
+
+def test_kinds_of_failure_are_counted_apart(make_context, answer):
+    context = make_context(AdjustableHill(), simulation_retries=1, deadline_retries=1)
+    launcher, receiver = ready(context, 1)
+    for kind in ('random', 'deadline', 'convergence', 'lost', 'deadline'):
+        launcher.step()
+        answer(context, failure=failure(kind))
+        receiver.step()
+    assert [r.outcome for r in results(context)] == ['retried'] * 4 + ['failed']
+
+
+# -- attempts that vanish --------------------------------------------------------------------------------------
+
+
+def answer_roll(context, held=()):
+    """Play the task server for a roll call."""
+    _, request = context.queues.get_task(timeout=1)
+    assert request.method == ROLL_CALL
+    request.deserialize()
+    request.set_result(tuple(held), 0.0)
+    request.serialize()
+    context.queues.send_result(request)
+
+
+def test_what_the_task_server_does_not_hold_is_lost_within_one_roll_call(make_context):
+    context = make_context(roll_call=1e-9)
+    launcher, receiver = ready(context, 2)
+    launcher.step()
+    launcher.step()
+    kept, _ = (context.queues.get_task(timeout=1)[1] for _ in range(2))
+    receiver.step()
+    answer_roll(context, held=[kept.task_id])
+    receiver.step()
+    (event,) = events(context, 'lost')
+    assert event.facts['key'] == 'x1'
+    assert 'does not hold it' in event.facts['why']
+    assert (free(context), len(context.depot.lent)) == (1, 1)
+    launcher.step()
+    assert events(context, 'resubmitted')[0].facts['attempt'] == 2
+    assert context.board.counts.failed == 0
+
+
+def test_what_has_come_back_before_the_roll_call_is_answered_is_not_lost(make_context, answer):
+    context = make_context(roll_call=1e-9)
+    launcher, receiver = ready(context, 1)
+    launcher.step()
+    receiver.step()
+    answer(context, {'height': 0.5})
+    answer_roll(context)
+    receiver.step()
+    receiver.step()
+    assert not events(context, 'lost')
+    assert context.board.counts.succeeded == 1
+
+
+def test_a_candidate_that_is_lost_again_and_again_is_quarantined_with_a_record(make_context):
+    context = make_context(simulation_lease=1e-9, losses=3)
+    launcher, receiver = ready(context, 1)
+    for _ in range(3):
+        launcher.step()
+        receiver.step()
+    (record,) = results(context)
+    assert (record.outcome, record.failure.kind, record.attempt) == ('quarantined', 'lost', 3)
+    assert context.board.counts.quarantined == 1
+    assert context.board.is_starved()
+    assert free(context) == 2
+
+
+# -- what takes long --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    for module in ('flights', 'horizon'):
+        monkeypatch.setattr(f'scoutbee.agents.{module}.time', SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def out_for_long(context, clock, seconds=6.0):
+    """Ten simulations took a second, and one more takes so much longer; returns the agents."""
+    for _ in range(10):
+        context.board.ran(1.0)
+    launcher, receiver = ready(context, 1)
+    launcher.step()
+    clock.now += seconds
+    return launcher, receiver
+
+
+def test_a_straggler_is_reported_once(make_context, clock):
+    context = make_context(straggler=5)
+    _, receiver = out_for_long(context, clock)
+    receiver.step()
+    receiver.step()
+    (event,) = events(context, 'straggler')
+    assert event.level == 'warning'
+    assert event.facts == {'key': 'x0', 'attempt': 1, 'seconds': 6.0, 'median': 1.0}
+
+
+def test_a_straggler_gets_a_copy_where_nothing_else_is_left_and_the_first_result_counts(make_context, clock, answer):
+    context = make_context(speculate=True)
+    launcher, receiver = out_for_long(context, clock)
+    launcher.step()
+    (copied,) = events(context, 'copied')
+    assert (copied.facts['key'], copied.facts['attempt'], copied.facts['args']) == ('x0', 2, [0.0])
+    first = context.queues.get_task(timeout=1)[1]
+    answer(context, {'height': 0.5})
+    receiver.step()
+    assert len(context.board.observations) == 1
+    assert context.queues.get_task(timeout=1)[1].method == CANCEL
+    first.deserialize()
+    first.set_result({'height': 0.5}, 0.01)
+    first.serialize()
+    context.queues.send_result(first)
+    receiver.step()
+    assert [(r.outcome, r.attempt) for r in results(context)] == [('observed', 2), ('duplicate', 1)]
+    assert (free(context), context.board.counts.submitted, context.board.counts.resubmitted) == (2, 1, 0)
+    assert not context.depot.lent
+
+
+def test_a_failure_beside_a_copy_decides_nothing(make_context, clock, answer):
+    context = make_context(speculate=True)
+    launcher, receiver = out_for_long(context, clock)
+    launcher.step()
+    for kind in ('input', 'random'):
+        answer(context, failure=failure(kind))
+        receiver.step()
+    assert [r.outcome for r in results(context)] == ['duplicate', 'retried']
+    launcher.step()
+    assert events(context, 'submitted')[-1].facts['attempt'] == 3
+
+
+def test_no_copy_is_made_without_leave_or_before_it_takes_long(make_context, clock):
+    for changes, seconds in (({}, 6.0), ({'speculate': True}, 1.5)):
+        context = make_context(**changes)
+        out_for_long(context, clock, seconds)
+        assert not changes or context.board.worth_a_copy() is None
+        context.board.end('completed', 'enough')
+
+
+# -- what is called back -----------------------------------------------------------------------------------------
+
+
+def cancel(context):
+    """Play the task server that is asked to call back: nothing but the first two requests has begun."""
+    requests = [context.queues.get_task(timeout=0)[1] for _ in range(5)]
+    asked = requests.pop()
+    assert asked.method == CANCEL
+    asked.deserialize()
+    (ids,) = asked.args
+    for task in requests:
+        if task.task_id in ids:
+            task.success = False
+            task.task_info['failure'] = failure('cancelled')
+            context.queues.send_result(task)
+    asked.set_result(ids, 0.0)
+    asked.serialize()
+    context.queues.send_result(asked)
+    return len(ids)
+
+
+def test_what_a_ranking_ranks_out_before_it_began_is_as_if_it_had_never_been_sent(make_context):
+    context = make_context(HillCampaign(size=20, chunk_size=20), prefetch=2)
+    board = context.board
+    launcher, receiver = ready(context, 4)
+    for _ in range(4):
+        launcher.step()
+    board.learning.table.file(ModelVersion(1, 0), 0, np.where(np.arange(20) == 2, 9.0, np.arange(20) / 20))
+    board.ask_for_ranking(None)
+    BufferManager(context).step()
+    (reconsidered,) = events(context, 'reconsidered')
+    assert (reconsidered.facts['rows'], reconsidered.facts['outranked']) == ([2, 3], ['x3'])
+    receiver.step()
+    assert cancel(context) == 1
+    receiver.step()
+    receiver.step()
+    (record,) = results(context)
+    assert (record.key, record.outcome) == ('x3', 'withdrawn')
+    assert events(context, 'withdrawn')[0].facts['key'] == 'x3'
+    assert (board.counts.submitted, sorted(board.open), free(context)) == (3, ['x0', 'x1', 'x2'], 1)
+    assert board.snapshot().taken_rows.tolist() == [0, 1, 2]
+    assert not board.buffer.was_handed_out('x3')
+    launcher.step()
+    assert events(context, 'submitted')[-1].facts['key'] == 'x19'
+
+
+def test_what_has_begun_or_failed_once_is_not_called_back(make_context, answer):
+    context = make_context(HillCampaign(size=20, chunk_size=20), prefetch=1, slots={'simulate': 1})
+    launcher, receiver = ready(context, 2)
+    launcher.step()
+    assert context.board.recallable(1) == []
+    answer(context, failure=failure('random'))
+    receiver.step()
+    launcher.step()
+    launcher.step()
+    assert [c.key for c in context.board.recallable(1)] == ['x1']
+    assert context.board.recallable(0)[0].key == 'x1'
+
+
+# -- the end of the time ------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_launched_that_would_not_be_done_and_the_campaign_ends_when_all_is_back(make_context, clock, answer):
+    context = make_context(max_hours=1.0)
+    launcher, receiver = ready(context)
+    launcher.step()
+    clock.now = 3000.0
+    answer(context, {'height': 0.5})
+    receiver.step()
+    assert context.board.hold_up() == 'horizon'
+    assert context.board.outcome.status == 'exhausted'
+    assert '1 hours' in context.board.outcome.reason
+    assert '--resume' in context.board.outcome.reason
+
+
+def test_what_is_in_flight_is_waited_for_until_the_reserve_begins(make_context, clock):
+    context = make_context(max_hours=1.0)
+    launcher, receiver = ready(context)
+    launcher.step()
+    context.board.ran(2000.0)
+    clock.now = 3569.0
+    receiver.step()
+    assert context.board.outcome is None
+    clock.now = 3570.5
+    receiver.step()
+    assert 'is over' in context.board.outcome.reason
+
+
+def test_no_training_begins_that_would_not_be_done(make_context, clock):
+    context = make_context(max_hours=1.0)
+    context.board.learning.training_wanted = 'begin'
+    assert context.board.training_reason() == 'begin'
+    context.board.learning.run_times.add(3000.0)
+    assert context.board.training_reason() is None
+
+
+# -- why slots stood empty -----------------------------------------------------------------------------------------
+
+
+def test_a_submission_tells_for_what_its_slot_waited(make_context):
+    context = make_context(pause_during_update='launch')
+    launcher, _ = ready(context, 4)
+    context.board.learning.begin(Update(1, frozenset({0}), 0.0))
+    working = threading.Thread(target=lambda: [launcher.step(), launcher.step()])
+    working.start()
+    assert context.board.wait(lambda: False, 0.1) is False
+    with context.board.lock:
+        context.board.learning.update = None
+    context.board.notify()
+    working.join(10)
+    first, second = events(context, 'submitted')
+    assert first.facts['waited']['paused'] >= 0.09
+    assert second.facts['waited'].keys() == {'paused'}  # its slot stood empty at the same time

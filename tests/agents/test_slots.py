@@ -1,11 +1,13 @@
 """How many tasks of each kind may run, and how that changes."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from scoutbee.agents.slots import SlotMover, make_slots
 from scoutbee.contracts.policy import Policy, SlotMove
+from scoutbee.traces.history import MoveHistory
 from scoutbee.traces.reader import read
 from scoutbee.traces.records import EventRecord
 from scoutbee.traces.writer import TraceWriter
@@ -56,6 +58,22 @@ def test_whoever_waits_gets_a_slot_that_comes_free():
     assert got == [True]
 
 
+def test_a_slot_tells_since_when_it_was_free(monkeypatch):
+    now = SimpleNamespace(monotonic=lambda: now.time, time=10.0)
+    monkeypatch.setattr('scoutbee.agents.slots.time', now)
+    counter, ended = make_slots(Policy(slots={'simulate': 2, 'reserve': 1}).slots, prefetch=0), threading.Event()
+    now.time = 11.0
+    assert counter.acquire_oldest('simulate', 0, ended) == 10.0
+    now.time = 12.0
+    counter.release('simulate')
+    now.time = 13.0
+    assert counter.acquire_oldest('simulate', 0, ended) == 10.0
+    assert counter.acquire_oldest('simulate', 0, ended) == 12.0
+    assert counter.acquire_oldest('simulate', 0, ended) is None
+    counter.reallocate(None, 'simulate', 1)
+    assert counter.acquire_oldest('simulate', 0, ended) == 13.0  # moved here: from now on
+
+
 def test_a_move_happens_at_its_time_and_only_then(slots_of):
     counter, mover = slots_of(SlotMove(on='ranking', nth=2, source='reserve', target='simulate', count=2))
     mover.happened('ranking')
@@ -64,7 +82,9 @@ def test_a_move_happens_at_its_time_and_only_then(slots_of):
     mover.happened('ranking')
     assert counter.acquire('simulate', 4, timeout=30)
     mover.happened('ranking')
-    assert slots_of.told() == [{'source': 'reserve', 'target': 'simulate', 'count': 2, 'on': 'ranking'}]
+    assert slots_of.told() == [
+        {'source': 'reserve', 'target': 'simulate', 'count': 2, 'move': 0, 'on': 'ranking', 'times': 2}
+    ]
 
 
 def test_slots_in_use_move_when_they_come_free(slots_of):
@@ -89,7 +109,20 @@ def test_a_resumed_campaign_makes_the_moves_of_before(slots_of):
         SlotMove(on='ranking', nth=2, source='reserve', target='simulate', count=1),
         SlotMove(on='ranking', nth=4, source='reserve', target='simulate', count=2),
     )
-    mover.catch_up({'ranking': 3})
-    assert counter.acquire('simulate', 3, timeout=30)
+    mover.resume([MoveHistory(0, 'ranking', 2, 'reserve', 'simulate', 1)], {'ranking': 3})
+    assert counter.allocated_slots('simulate') == 3
+    assert not slots_of.told()
     mover.happened('ranking')
-    assert counter.acquire('simulate', 2, timeout=30)
+    assert counter.acquire('simulate', 5, timeout=30)
+
+
+def test_a_resumed_campaign_makes_the_move_that_was_due_and_not_made(slots_of):
+    counter, mover = slots_of(
+        SlotMove(on='ranking', source='reserve', target='simulate', count=1),
+        SlotMove(on='training', source='reserve', target='train', count=1),
+    )
+    moved = [MoveHistory(0, 'ranking', times, 'reserve', 'simulate', 1) for times in (1, 2)]
+    mover.resume(moved, {'ranking': 2, 'training': 1})
+    assert counter.acquire('simulate', 4, timeout=30)
+    assert counter.acquire('train', 2, timeout=30)
+    assert [(told['on'], told['times']) for told in slots_of.told()] == [('training', 1)]

@@ -1,8 +1,10 @@
 """Whole campaigns through the real Thinker, with everything that can fail failing."""
 
+import itertools
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +12,6 @@ from hypothesis import strategies as st
 
 from scoutbee.agents.thinker import Thinker
 from scoutbee.contracts.errors import InputTaskError, ResourceTaskError
-from scoutbee.contracts.learning import TrainedModel
 from scoutbee.contracts.policy import Policy
 from scoutbee.testing.campaign import HillCampaign, fit
 from scoutbee.testing.depot import CountingDepot, MemoryShelf
@@ -146,6 +147,76 @@ def test_lost_simulations_come_back(tmp_path):
     assert len(keys) == len(set(keys)) == 30
 
 
+def test_simulations_that_vanish_come_back_within_a_roll_call(tmp_path):
+    lost = set()
+
+    def interfere(task):
+        if task.topic == 'simulate' and len(lost) < 5 and task.task_info['key'] not in lost:
+            lost.add(task.task_info['key'])
+            return 'lose'
+        return None
+
+    run = run_inline(HillCampaign(), policy(roll_call=0.1), tmp_path, interfere=interfere)
+    assert run.outcome.status == 'completed'
+    assert run.thinker.board.counts.resubmitted == 5
+    assert lost <= set(observed(tmp_path))
+    assert_nothing_is_left(run)
+
+
+def test_what_waits_and_is_ranked_out_is_called_back_and_the_rest_is_as_ever(tmp_path):
+    changes = {'search_size': 60, 'prefetch': 8, 'buffer_size': 2}
+    run = run_inline(HillCampaign(seeds=200), policy(**changes), tmp_path, interfere=taking(0.02), workers=2)
+    assert run.outcome.status == 'completed'
+    withdrawn = [r.key for r in read(tmp_path, SimulationRecord) if r.outcome == 'withdrawn']
+    assert withdrawn
+    keys = observed(tmp_path)
+    assert len(keys) == len(set(keys)) == 60
+    history = replay(tmp_path)
+    assert history.submitted == run.thinker.board.counts.submitted
+    assert sorted(history.taken_rows) == sorted(run.thinker.board.snapshot().taken_rows)
+    assert not run.depot.lent
+
+
+def test_a_straggler_at_the_end_is_overtaken_by_its_copy(tmp_path):
+    go_on, slow = threading.Event(), []
+
+    def interfere(task):
+        if task.topic == 'simulate' and task.task_info['key'] == 'x11' and not slow:
+            slow.append(task)
+            go_on.wait(30)
+
+    campaign = HillCampaign(size=12, seeds=12)
+    run = run_inline(campaign, policy(search_size=12, speculate=True), tmp_path, interfere=interfere)
+    go_on.set()
+    assert run.outcome.status == 'completed'
+    assert [e.facts['key'] for e in read(tmp_path, EventRecord) if e.event == 'copied'] == ['x11']
+    assert len(observed(tmp_path)) == 12
+
+
+def taking(seconds):
+    """Interference that makes every simulation take so long."""
+    never = threading.Event()
+    return lambda task: never.wait(seconds) and None if task.topic == 'simulate' else None
+
+
+def test_a_campaign_short_of_time_stops_launching_and_ends_early(tmp_path):
+    run = run_inline(HillCampaign(), policy(max_hours=2 / 3600), tmp_path, interfere=taking(0.2))
+    assert run.outcome.status == 'exhausted'
+    assert '--resume' in run.outcome.reason
+    assert_nothing_is_left(run)
+    assert 0 < len(observed(tmp_path)) < 30
+
+
+def test_a_wall_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
+    jumps = itertools.cycle([0.0, 1e6, -1e6])
+    clock = time.time
+    monkeypatch.setattr(time, 'time', lambda: clock() + next(jumps))
+    run = run_inline(HillCampaign(), policy(), tmp_path)
+    assert run.outcome.status == 'completed'
+    assert len(observed(tmp_path)) == 30
+    assert_nothing_is_left(run)
+
+
 def test_an_interrupt_keeps_what_finishes_in_the_grace_period(tmp_path):
     started, go_on = threading.Semaphore(0), threading.Event()
 
@@ -234,13 +305,12 @@ def test_a_trace_that_cannot_be_written_ends_the_campaign_at_once(tmp_path, monk
     assert run.thinker.board.counts.succeeded == 0
 
 
-def resume(run_dir, campaign, **changes):
-    history = replay(run_dir)
+def resume(run_dir, campaign, shelf=None, **changes):
     queues, depot = ThreadQueues(), CountingDepot()
-    saved = [TrainedModel(version, fit(campaign._known, version.member)) for version in history.models]
+    history = replay(run_dir)
     with TraceWriter(run_dir) as traces, ThreadTaskServer(queues, campaign.tasks()):
-        thinker = Thinker(queues, campaign, policy(**changes), traces, depot, MemoryShelf())
-        thinker.resume(history, saved)
+        thinker = Thinker(queues, campaign, policy(**changes), traces, depot, shelf or MemoryShelf())
+        thinker.resume(history)
         thinker.start()
         thinker.join(30)
         assert not thinker.is_alive()
@@ -260,7 +330,7 @@ def test_a_resumed_campaign_goes_on_where_it_stopped(tmp_path):
     assert len(campaign.told) == 20
     history = replay(tmp_path)
     assert (history.resumed, history.submitted) == (1, 20)
-    assert {version.member for version in history.models} == {0, 1}
+    assert {version.member for version in history.learning.models} == {0, 1}
 
 
 def test_what_was_in_flight_is_simulated_again_first(tmp_path):

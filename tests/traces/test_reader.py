@@ -16,7 +16,9 @@ def run_dir(tmp_path: Path) -> Path:
     with TraceWriter(tmp_path) as writer:
         for i in range(3):
             writer.event('a', f'e{i}', 'm')
-            writer.write(SelectionRecord(ranking=i + 1, models=[], scored=1, kept=1, seconds=0.0))
+            writer.write(
+                SelectionRecord(ranking=i + 1, models=[], scored=1, kept=1, observations=0, taken=0, seconds=0.0)
+            )
     return tmp_path
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scoutbee.contracts.candidates import Candidate, Choice
 from scoutbee.contracts.learning import ModelVersion
 from scoutbee.traces.errors import TraceError
+from scoutbee.traces.history import History, KeptChunk, MoveHistory, Tries
 from scoutbee.traces.records import (
     EventRecord,
     FailureRecord,
@@ -44,6 +45,26 @@ def back(key: str, outcome: str, *, attempt: int = 1, value: float | None = None
     )  # fmt: skip
 
 
+def started(generation: int, observations: int = 0, members: tuple[int, ...] = (0,), taken: int = 0) -> EventRecord:
+    return event(
+        'training_started', generation=generation, observations=observations, members=list(members), taken=taken,
+        rows=observations + 4, started=100.0 + generation,
+    )  # fmt: skip
+
+
+def failed(name: str, generation: int, member: int, *, attempt: int = 1, given_up: bool = False, **more: Any):
+    facts = {'generation': generation, 'member': member, 'attempt': attempt, 'failures': attempt, 'losses': 0}
+    return event(name, **facts, given_up=given_up, **more)
+
+
+def inferred(generation: int, member: int, chunk: int, *, success: bool = True) -> InferenceRecord:
+    return InferenceRecord(
+        task_id='i', method='infer', success=success, timestamps={}, spans={}, generation=generation, member=member,
+        chunk=chunk, rows=10, file=f'predictions/g{generation}m{member}.npy' if success else None,
+        offset=100 * chunk if success else None,
+    )  # fmt: skip
+
+
 def trained(generation: int, member: int, *, success: bool = True) -> TrainingRecord:
     return TrainingRecord(
         task_id='t', method='train', success=success, timestamps={}, spans={}, generation=generation, member=member,
@@ -51,8 +72,11 @@ def trained(generation: int, member: int, *, success: bool = True) -> TrainingRe
     )  # fmt: skip
 
 
-def ranked(number: int) -> SelectionRecord:
-    return SelectionRecord(ranking=number, models=['g1m0'], scored=9, kept=3, seconds=0.1)
+def ranked(number: int, *models: str, observations: int = 0, taken: int = 0) -> SelectionRecord:
+    return SelectionRecord(
+        ranking=number, models=list(models or ['g1m0']), scored=9, kept=3, observations=observations, taken=taken,
+        seconds=0.1,
+    )  # fmt: skip
 
 
 def through_disk(run_dir: Path, *records: Record):
@@ -65,7 +89,7 @@ def through_disk(run_dir: Path, *records: Record):
 def test_an_empty_directory_has_no_history(tmp_path: Path):
     history = replay(tmp_path)
     assert history.observations == history.unfinished == ()
-    assert history.submitted == history.generation == history.rankings == history.last_seq == 0
+    assert history.submitted == history.rankings == history.last_seq == 0
     assert history.taken_rows.shape == (0,)
     assert history.started is None
 
@@ -149,30 +173,66 @@ def test_results_without_their_submission_still_count():
     assert [u.candidate.key for u in history.unfinished] == ['2']
 
 
+def test_other_settings_of_a_retry_are_those_that_count():
+    history = replay_records([sent('1'), back('1', 'retried', kind='convergence'), sent('1', attempt=2, args=['soft'])])
+    (work,) = history.unfinished
+    assert work.candidate.args == ('soft',)
+    assert work.candidate.choice == Choice(2, score=1.5, generation=1)
+    assert work.kinds == {'convergence': 1}
+
+
+def test_a_copy_changes_nothing_but_the_number_of_the_attempt():
+    copy = sent('1', attempt=2).model_copy(update={'event': 'copied'})
+    history = replay_records([sent('1'), copy, sent('2')])
+    assert [(work.candidate.key, work.attempt) for work in history.unfinished] == [('1', 2), ('2', 1)]
+    assert (history.submitted, history.lost_and_resubmitted) == (2, 0)
+    assert replay_records([sent('1'), copy, back('1', 'retried', attempt=2)]).unfinished[0].in_flight
+    assert len(replay_records([sent('1'), copy, back('1', 'observed', value=1.0)]).observations) == 1
+
+
+@pytest.mark.parametrize('withdrawal', [event('withdrawn', key='1'), back('1', 'withdrawn', kind='cancelled')])
+def test_what_was_called_back_is_as_if_never_sent(withdrawal):
+    history = replay_records([sent('1'), sent('2'), withdrawal])
+    assert history.taken_keys == {'2'}
+    assert history.taken_rows.tolist() == [2]
+    assert history.submitted == 1
+    assert [candidate.key for candidate in history.withdrawn] == ['1']
+    history = replay_records([sent('1'), sent('2'), withdrawal, sent('1')])
+    assert history.taken_rows.tolist() == [2, 1]
+    assert history.withdrawn == ()
+
+
 def test_models_rounds_and_rankings(tmp_path: Path):
     history = through_disk(
         tmp_path,
         trained(0, 0),
-        event('training_started', generation=1, observations=4, members=2),
+        started(1, 4, (0, 1)),
         trained(1, 0),
         trained(1, 1),
         ranked(1),
         ranked(2),
-        event('training_started', generation=2, observations=8, members=2),
+        started(2, 8, (0, 1)),
         trained(2, 1),
         trained(2, 0, success=False),
         event('resumed'),
         event('something_else', key=1),
     )
-    assert history.models == {
+    learned = history.learning
+    assert learned.models == {
         ModelVersion(1, 0): 'models/g1m0.npz',
         ModelVersion(2, 1): 'models/g2m1.npz',
     }
-    assert (history.generation, history.members, history.observations_at_training) == (2, 2, 8)
-    assert history.retrains == 2
+    assert {str(version) for version in learned.trained} == {'g0m0', 'g1m0', 'g1m1', 'g2m1'}
+    assert learned.round is not None
+    assert (learned.round.generation, learned.round.members, learned.round.started) == (2, {0, 1}, 102.0)
+    assert (learned.round.rows, learned.round.basis.observations, learned.round.basis.generation) == (12, 8, 1)
+    assert {str(version) for version in learned.round.basis.models} == {'g1m0', 'g1m1'}
+    assert learned.decided_on == 8
+    assert learned.retrains == 2
     assert history.rankings == 2
     assert history.last_selection is not None
     assert history.last_selection.ranking == 2
+    assert history.happened == {'training': 2, 'trained': 1, 'ranking': 2}
     assert history.resumed == 1
     assert history.last_seq == 11
     assert history.started is not None
@@ -180,11 +240,83 @@ def test_models_rounds_and_rankings(tmp_path: Path):
     assert history.started <= history.ended
 
 
-def test_inference_records_are_not_needed(tmp_path: Path):
-    record = InferenceRecord(
-        task_id='i', method='infer', success=True, timestamps={}, spans={}, generation=1, member=0, chunk=0, rows=10
+def test_predictions_of_the_newest_ranking_and_of_later_models_are_known(tmp_path: Path):
+    history = through_disk(
+        tmp_path, started(1), inferred(1, 0, 0), inferred(1, 0, 1), inferred(1, 1, 0), ranked(1, 'g1m0', 'g1m1'),
+        started(2), inferred(2, 0, 1), inferred(2, 0, 0, success=False), ranked(2, 'g2m0', 'g1m1'),
+        inferred(3, 1, 0),
+    )  # fmt: skip
+    assert {str(version): sorted(chunks) for version, chunks in history.learning.predictions.items()} == {
+        'g2m0': [1], 'g1m1': [0], 'g3m1': [0],
+    }  # fmt: skip
+    assert history.learning.predictions[ModelVersion(2, 0)][1] == KeptChunk('predictions/g2m0.npy', 100)
+
+
+def test_what_a_decision_was_made_on_is_known_though_more_was_written_before_it():
+    before = [sent('1'), sent('2'), sent('3'), back('1', 'observed', value=1.0)]
+    history = replay_records([*before, ranked(1, taken=2), sent('4')])
+    assert history.selection_basis.taken_rows.tolist() == [1, 2]
+    # Its last row was taken before the ranking was made, and written down after it.
+    history = replay_records([*before, ranked(1, observations=1, taken=4), sent('4'), sent('5')])
+    assert history.selection_basis.taken_rows.tolist() == [1, 2, 3, 4]
+    # What waits at the task server was ranked once more.
+    history = replay_records([*before, event('reconsidered', ranking=1, rows=[2]), ranked(1, taken=3)])
+    assert history.selection_basis.taken_rows.tolist() == [1, 3]
+    history = replay_records([*before, event('reconsidered', ranking=1, rows=[2]), ranked(2, taken=3)])
+    assert history.selection_basis.taken_rows.tolist() == [1, 2, 3]
+    history = replay_records([*before, started(1, observations=1, taken=3), event('withdrawn', key='2')])
+    assert history.learning.round is not None
+    assert history.learning.round.basis.taken_rows.tolist() == [1, 2, 3]
+
+
+def test_a_result_beside_another_attempt_counts_only_for_the_workers_it_took_down():
+    copy = sent('1', attempt=2).model_copy(update={'event': 'copied'})
+    (work,) = replay_records([sent('1'), copy, back('1', 'duplicate', attempt=2, kind='killed')]).unfinished
+    assert (work.kinds, work.losses, work.failures, work.in_flight) == ({'killed': 1}, 0, 0, True)
+    history = replay_records([sent('1'), event('withdrawn', key='1'), back('1', 'duplicate', value=1.0)])
+    assert (history.submitted, history.taken_keys) == (0, set())
+
+
+def test_what_failed_and_what_was_given_up_is_known():
+    history = replay_records(
+        [
+            started(1, members=(0, 1, 2)),
+            failed('training_failed', 1, 0, attempt=2),
+            failed('training_failed', 1, 1, attempt=3, given_up=True),
+            trained(1, 2),
+            failed('inference_failed', 1, 2, chunk=4),
+        ]
     )
-    assert through_disk(tmp_path, record).last_seq == 0
+    learned = history.learning
+    assert learned.left_out == {ModelVersion(1, 1)}
+    assert learned.tries == {
+        (ModelVersion(1, 0), None): Tries(2, 2), (ModelVersion(1, 1), None): Tries(3, 3),
+        (ModelVersion(1, 2), 4): Tries(1, 1),
+    }  # fmt: skip
+    assert history.happened['trained'] == 0
+
+
+def test_updates_that_failed_are_counted_until_a_later_model_ranks():
+    records = [started(1), event('update_failed', generation=1, in_a_row=1), started(2)]
+    records += [event('update_failed', generation=2, in_a_row=2)]
+    learned = replay_records(records).learning
+    assert (learned.failed_updates, learned.failed_generation) == (2, 2)
+    learned = replay_records([*records, ranked(1, 'g1m0')]).learning
+    assert (learned.failed_updates, learned.failed_generation) == (2, 2)
+    learned = replay_records([*records, ranked(1, 'g3m0')]).learning
+    assert (learned.failed_updates, learned.failed_generation) == (0, None)
+
+
+def test_training_that_was_put_off_is_a_decision_too():
+    assert replay_records([]).learning.decided_on is None
+    assert replay_records([event('training_skipped', observations=3)]).learning.decided_on == 3
+
+
+def test_slot_moves_come_back_in_order():
+    facts = {'on': 'ranking', 'times': 2, 'source': 'reserve', 'target': 'infer', 'count': 2}
+    history = replay_records([event('slots_moved', move=1, **facts), event('slots_moved', move=0, **facts)])
+    assert [move.move for move in history.slot_moves] == [1, 0]
+    assert history.slot_moves[0] == MoveHistory(1, 'ranking', 2, 'reserve', 'infer', 2)
 
 
 def test_an_event_that_lacks_what_it_needs_is_named():
@@ -200,46 +332,110 @@ def test_choices_of_a_newer_scoutbee_are_read_as_far_as_they_are_known():
 # A ledger that agents could have written: each step is something that may happen next.
 
 
+class Agents:
+    """Writes a ledger step by step, and knows what must come of it."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+        self.records: list[Record] = []
+        self.flying: dict[str, int] = {}
+        self.finished: set[str] = set()
+        self.generation = self.ranking = self.number = 0
+        self.to_train: set[int] = set()
+        self.trained: set[int] = set()
+
+    def act(self) -> None:
+        moves = [self.send, self.start, self.rank, self.resume, self.skip]
+        moves += [self.observe, self.fail, self.retry, self.lose, self.copy, self.withdraw] if self.flying else []
+        moves += [self.double] if self.finished else []
+        moves += [self.train, self.leave_out] if self.to_train else []
+        moves += [self.infer] if self.trained else []
+        self.draw(st.sampled_from(moves))()
+
+    def a_key(self) -> str:
+        return self.draw(st.sampled_from(sorted(self.flying)))
+
+    def send(self) -> None:
+        self.number += 1
+        self.flying[str(self.number)] = 1
+        self.records.append(sent(str(self.number)))
+
+    def observe(self) -> None:
+        key = self.a_key()
+        self.records.append(back(key, 'observed', attempt=self.flying.pop(key), value=float(self.number)))
+        self.finished.add(key)
+
+    def fail(self) -> None:
+        key, outcome = self.a_key(), self.draw(st.sampled_from(['failed', 'quarantined']))
+        self.records.append(back(key, outcome, attempt=self.flying.pop(key)))
+        self.finished.add(key)
+
+    def retry(self) -> None:
+        key = self.a_key()
+        self.records.append(back(key, 'retried', attempt=self.flying[key]))
+        self.flying[key] += 1
+        self.records.append(sent(key, attempt=self.flying[key]))
+
+    def lose(self) -> None:
+        key = self.a_key()
+        self.flying[key] += 1
+        self.records.append(sent(key, attempt=self.flying[key], again=True))
+
+    def copy(self) -> None:
+        key = self.a_key()
+        self.flying[key] += 1
+        self.records.append(sent(key, attempt=self.flying[key]).model_copy(update={'event': 'copied'}))
+
+    def withdraw(self) -> None:
+        key = self.a_key()
+        self.records.append(back(key, 'withdrawn', attempt=self.flying.pop(key), kind='cancelled'))
+
+    def double(self) -> None:
+        key = self.draw(st.sampled_from(sorted(self.finished)))
+        self.records.append(back(key, 'duplicate', value=0.0))
+
+    def start(self) -> None:
+        self.generation += 1
+        self.to_train, self.trained = {0, 1}, set()
+        self.records.append(started(self.generation, members=(0, 1)))
+
+    def skip(self) -> None:
+        self.records.append(event('training_skipped', observations=0))
+
+    def train(self) -> None:
+        member = self.to_train.pop()
+        self.trained.add(member)
+        self.records.append(trained(self.generation, member))
+
+    def leave_out(self) -> None:
+        self.records.append(failed('training_failed', self.generation, self.to_train.pop(), given_up=True))
+
+    def infer(self) -> None:
+        member = self.draw(st.sampled_from(sorted(self.trained)))
+        self.records.append(inferred(self.generation, member, self.draw(st.integers(0, 2))))
+
+    def rank(self) -> None:
+        self.ranking += 1
+        self.records.append(ranked(self.ranking, f'g{self.generation}m0', taken=len(self.flying)))
+
+    def resume(self) -> None:
+        self.records.append(event('resumed'))
+
+
 @st.composite
 def ledgers(draw: st.DrawFn) -> list[Record]:
-    records: list[Record] = []
-    flying: dict[str, int] = {}
-    finished: set[str] = set()
-    generation = ranking = 0
-    for step in range(draw(st.integers(0, 40))):
-        moves = ['send', 'train', 'rank', 'resume'] + (['observe', 'fail', 'retry', 'lose', 'double'] if flying else [])
-        move = draw(st.sampled_from(moves))
-        key = draw(st.sampled_from(sorted(flying))) if flying else ''
-        if move == 'send':
-            flying[str(step)] = 1
-            records.append(sent(str(step)))
-        elif move == 'observe':
-            records.append(back(key, 'observed', attempt=flying.pop(key), value=float(step)))
-            finished.add(key)
-        elif move == 'fail':
-            records.append(back(key, draw(st.sampled_from(['failed', 'quarantined'])), attempt=flying.pop(key)))
-            finished.add(key)
-        elif move == 'retry':
-            records.append(back(key, 'retried', attempt=flying[key]))
-            flying[key] += 1
-            records.append(sent(key, attempt=flying[key]))
-        elif move == 'lose':
-            flying[key] += 1
-            records.append(sent(key, attempt=flying[key], again=True))
-        elif move == 'double' and finished:
-            records.append(back(draw(st.sampled_from(sorted(finished))), 'duplicate', value=0.0))
-        elif move == 'train':
-            generation += 1
-            records += [event('training_started', generation=generation, observations=step, members=1)]
-            records += [trained(generation, 0, success=draw(st.booleans()))]
-        elif move == 'rank':
-            ranking += 1
-            records.append(ranked(ranking))
-        else:
-            records.append(event('resumed'))
-    return records
+    agents = Agents(draw)
+    for _ in range(draw(st.integers(0, 40))):
+        agents.act()
+    return agents.records
 
 
+def same(one: History, other: History) -> bool:
+    """Arrays do not compare, and times differ."""
+    return repr(one) == repr(other)
+
+
+@settings(max_examples=40, deadline=None)
 @given(ledgers())
 def test_any_beginning_of_a_ledger_replays_to_a_state_that_adds_up(records: list[Record]):
     before = None
@@ -247,15 +443,34 @@ def test_any_beginning_of_a_ledger_replays_to_a_state_that_adds_up(records: list
         history = replay_records(records[:length])
         ended = {o.candidate.key for o in history.observations} | {*history.failed} | {*history.quarantined}
         waiting = {u.candidate.key for u in history.unfinished}
+        withdrawn = {candidate.key for candidate in history.withdrawn}
         assert not ended & waiting
+        assert not withdrawn & history.taken_keys
         assert ended | waiting == history.taken_keys
         counts = len(history.observations) + len(history.failed) + len(history.quarantined)
         assert history.submitted == counts + len(history.unfinished) == len(history.taken_rows)
+        learned = history.learning
+        assert learned.models.items() <= learned.trained.items()
+        assert not learned.left_out & learned.trained.keys()
         if before is not None:
             assert history.observations[: len(before.observations)] == before.observations
-            assert history.generation >= before.generation
             assert history.rankings >= before.rankings
+            assert all(history.happened[name] >= times for name, times in before.happened.items())
         before = history
+
+
+@settings(max_examples=50, deadline=None)
+@given(ledgers(), st.data())
+def test_a_ledger_replays_the_same_from_disk_wherever_its_writing_was_interrupted(
+    tmp_path_factory: pytest.TempPathFactory, records: list[Record], data: st.DataObject
+):
+    run_dir = tmp_path_factory.mktemp('run')
+    cut = data.draw(st.integers(0, len(records)))
+    for part in (records[:cut], records[cut:]):
+        with TraceWriter(run_dir) as writer:
+            for record in part:
+                writer.write(record)
+        assert same(replay(run_dir), replay_records(records[: writer.last_seq]))
 
 
 @settings(max_examples=30, deadline=None)
@@ -272,7 +487,7 @@ def test_files_cut_anywhere_replay(
         path.write_bytes(content[: round(share * len(content))])
     cut = replay(run_dir)
     assert cut.observations == whole.observations[: len(cut.observations)]
-    assert cut.taken_keys <= whole.taken_keys
+    assert cut.taken_keys <= whole.taken_keys | {candidate.key for candidate in whole.withdrawn}
     with TraceWriter(run_dir) as writer:
         writer.event('driver', 'resumed', 'On.')
     assert replay(run_dir).last_seq == writer.last_seq

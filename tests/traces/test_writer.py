@@ -18,7 +18,7 @@ from scoutbee.traces.writer import TraceWriter
 
 
 def selection(number: int) -> SelectionRecord:
-    return SelectionRecord(ranking=number, models=['g1m0'], scored=10, kept=5, seconds=0.1)
+    return SelectionRecord(ranking=number, models=['g1m0'], scored=10, kept=5, observations=0, taken=0, seconds=0.1)
 
 
 def test_all_streams_share_one_sequence_that_a_reopened_directory_continues(tmp_path: Path):
