@@ -11,6 +11,8 @@ def _main() -> int:
     sys.path[:] = [entry for entry in sys.path if Path(entry or '.').resolve() != Path(__file__).resolve().parent]
     try:
         from scoutbee.driver.cli import main
+    except KeyboardInterrupt:
+        return 130
     except ModuleNotFoundError as error:
         print(
             f'run.py: {error.name} is not installed for {sys.executable}. Use ./run_local.sh, which sets everything '

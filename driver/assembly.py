@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from scoutbee.agents.thinker import Thinker
+from scoutbee.analysis.inputs import ReportInputs, write_inputs
+from scoutbee.analysis.live.terminal import TerminalView
+from scoutbee.analysis.live.terminal_text import is_told
 from scoutbee.contracts.campaign import INFER, KINDS, TRAIN, Campaign
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.policy import Policy
 from scoutbee.fabric.address import RedisAddress
-from scoutbee.fabric.depots import RunDepot, make_depot, new_run_name
+from scoutbee.fabric.depots import RunDepot, make_depot
 from scoutbee.fabric.engines import Engine, make_engine
-from scoutbee.fabric.errors import EngineError, QueuesLostError
+from scoutbee.fabric.errors import QueuesLostError
 from scoutbee.fabric.methods import task_functions
 from scoutbee.fabric.queues import SecureRedisQueues
 from scoutbee.fabric.redis_server import EmbeddedRedis
@@ -32,34 +32,37 @@ from scoutbee.traces.replay import History, replay
 from scoutbee.traces.writer import TraceWriter
 
 from .building import build_campaign, preloads
-from .ending import End, conclude
+from .ending import End, conclude, reference_values
 from .exit_status import BAD_INPUT, ENDED_EARLY
+from .interrupts import Interrupts
+from .leftovers import Leftovers, count_objects
 from .run_directory import RunDirectory
 from .settings import Settings
-from .shelf import ModelFolder
-from .terminal import TerminalView
+from .shelf import RunShelf
+from .walltime import TimeLimit
+from .watch import Watch, interrupt
 
 logger = logging.getLogger(__name__)
 
-RESTARTS = 3
-"""How often a task server that dies is started again before the campaign ends."""
 
-_LOOK = 0.25
-
-
-def run_campaign(settings: Settings) -> int:
+def run_campaign(settings: Settings, interrupts: Interrupts) -> int:
     """Run a campaign to its end.
 
     Args:
         settings: The settings of the run, checked.
+        interrupts: What tells it to stop.
 
     Returns:
         The exit status.
 
     Raises:
         ConfigurationError: If something in the settings cannot be used; nothing was started then.
+        KeyboardInterrupt: If it was interrupted before the campaign began; all that was started has been stopped.
     """
     say = _say_nothing if settings.quiet else _say
+    limit = TimeLimit.of_process(settings.max_hours)
+    if limit is not None:
+        say(limit.sentence)
     site = site_of(settings)
     workers = {kind: site.workers(kind) for kind in KINDS}
     shared = site.executor_for(TRAIN)[0] == site.executor_for(INFER)[0]
@@ -68,21 +71,25 @@ def run_campaign(settings: Settings) -> int:
         RedisAddress.from_environment(settings.redishost, settings.redisport).check()
     campaign = build_campaign(settings, cache_directory(), say)
     if settings.resume is not None:
-        directory = RunDirectory.reopen(settings.resume, sys.argv[1:])
+        directory = RunDirectory.reopen(settings.resume, settings, sys.argv[1:], say)
     else:
         directory = RunDirectory.create(settings, sys.argv[1:])
     with directory:
         directory.log()
         for chatty in ('colmena', 'parsl', 'proxystore'):  # a line a task, which the trace has already
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        plan = _Plan(settings, site, workers, policy, campaign, directory, limit)
         try:
-            history = replay(directory.path) if settings.resume is not None else None
-            plan = _Plan(settings, site, workers, policy, campaign, directory, history)
-            return conclude(_run(plan, say))
+            ended = _run(plan, say, interrupts)
+            status = conclude(ended.end, interrupts)
         except (ConfigurationError, TraceError, QueuesLostError) as error:
             logger.exception('The campaign could not be concluded')
-            print(f'run.py: {error} What there is, is in {directory.path}', file=sys.stderr)
+            with suppress(OSError):
+                print(f'run.py: {error} What there is, is in {directory.path}', file=sys.stderr)
             return BAD_INPUT if isinstance(error, ConfigurationError) else ENDED_EARLY
+    if not ended.with_agents:
+        _leave(status)
+    return status
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,15 @@ class _Plan:
     policy: Policy
     campaign: Campaign
     directory: RunDirectory
-    history: History | None
+    limit: TimeLimit | None
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a campaign ended, and whether its agents ended with it."""
+
+    end: End
+    with_agents: bool
 
 
 def site_of(settings: Settings) -> Site:
@@ -125,40 +140,64 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / '.cache') / 'scoutbee'
 
 
-def _run(plan: _Plan, say: Callable[[str], None]) -> End:
+def _run(plan: _Plan, say: Callable[[str], None], interrupts: Interrupts) -> _Ended:
     started = time.monotonic()
+    settings = plan.settings
+    history = replay(plan.directory.path) if settings.resume is not None else None
     with ExitStack() as stack:
-        address = stack.enter_context(_redis(plan))
+        leftovers = Leftovers(plan.directory.path)
+        leftovers.clear_redis_data()
+        redis, address = stack.enter_context(_redis(plan, leftovers))
+        external = address if redis is None else None
+        leftovers.clear(external)
         traces = stack.enter_context(TraceWriter(plan.directory.path))
-        depot, queues = _fabric(plan, address, stack)
-        engine = _engine(plan, queues, stack)
-        shelf = ModelFolder(plan.directory.path)
-        thinker = Thinker(queues, plan.campaign, plan.policy, traces, depot, shelf)
-        if plan.history is not None:
-            thinker.resume(plan.history, shelf.load(plan.history.models))
-        view = TerminalView(
-            thinker.progress, plan.campaign.objective, plan.settings.campaign, quiet=plan.settings.quiet
+        places = leftovers.begin(
+            address, is_ours=redis is not None, directory=settings.ps_file_dir, patience=settings.redis_patience
         )
-        traces.listener = lambda record: view.event(record.message, record.level) if _is_told(record) else None
+        stack.callback(leftovers.clear, external)
+        depot, queues = _fabric(plan, places, address, stack)
+        engine = _engine(plan, queues, stack)
+        shelf = RunShelf(plan.directory.path)
+        # What is looked for, so that whoever reads the run while it goes, or after a crash, need not guess.
+        looked_for = ReportInputs.of(plan.campaign.objective, reference_values(plan.campaign))
+        write_inputs(plan.directory.path, looked_for)
+        thinker = Thinker(queues, plan.campaign, _within(plan), traces, depot, shelf)
+        if history is not None:
+            thinker.resume(history)
+        view = TerminalView(thinker.progress, plan.campaign.objective, settings.campaign, quiet=settings.quiet)
+        traces.listener = lambda record: view.event(record.message, record.level) if is_told(record.event) else None
+        if plan.limit is not None:
+            traces.event('driver', 'time_limit', plan.limit.sentence, hours=plan.limit.hours_left())
         say(f'The run directory is {plan.directory.path}')
-        with view, _interrupts(thinker):
+        interrupts.tell(lambda: interrupt(thinker))
+        with view:
             thinker.start()
-            _watch(thinker, engine)
+            with_agents = Watch(thinker, engine, queues, redis, interrupts).until_the_end()
+        interrupts.hold()
         engine.stop()
-        queues.discard_results()
-        proxies = {
-            'created': depot.created + queues.fetched,
-            'evicted': depot.evicted + queues.fetched,
-            'leaked': _leaked(depot),
-        }
-        return _end(plan, thinker, proxies, time.monotonic() - started)
+        proxies = count_objects(depot, queues, agents_ended=with_agents)
+        return _Ended(_end(plan, thinker, proxies, time.monotonic() - started + _before(history)), with_agents)
     raise AssertionError('unreachable')
+
+
+def _within(plan: _Plan) -> Policy:
+    """The policy, with the time that is left to this process from here on."""
+    if plan.limit is None:
+        return plan.policy
+    return plan.policy.model_copy(update={'max_hours': plan.limit.hours_left()})
 
 
 def _engine(plan: _Plan, queues: SecureRedisQueues, stack: ExitStack) -> Engine:
     """The task server, started; it warms up its workers while the rest is made ready."""
-    functions = task_functions(plan.campaign.tasks())
-    engine = make_engine(plan.site, None, functions, queues, plan.directory.path, preloads(plan.settings))
+    engine = make_engine(
+        plan.site,
+        None,
+        task_functions(plan.campaign.tasks()),
+        queues,
+        plan.directory.path,
+        preloads(plan.settings),
+        deadlines=plan.policy.deadlines.model_dump(exclude_none=True),
+    )
     stack.callback(engine.stop)
     engine.start()
     return engine
@@ -174,40 +213,32 @@ def _end(plan: _Plan, thinker: Thinker, proxies: Mapping[str, int], seconds: flo
         run_dir=plan.directory.path,
         status=thinker.outcome.status,
         reason=thinker.outcome.reason,
-        wall_seconds=seconds + _before(plan.history),
+        wall_seconds=seconds,
         proxies=proxies,
     )
-
-
-def _leaked(depot: RunDepot) -> int:
-    """Objects left in the stores; where these are gone, those that were not taken back."""
-    try:
-        return depot.leaked()
-    except QueuesLostError:
-        return depot.created - depot.evicted
 
 
 def _before(history: History | None) -> float:
     """Seconds that a resumed campaign ran before."""
     if history is None or history.started is None or history.ended is None:
         return 0.0
-    return history.ended - history.started
+    return max(history.ended - history.started, 0.0)  # the clock may have been set back in between
 
 
 @contextmanager
-def _redis(plan: _Plan) -> Iterator[RedisAddress]:
-    """The campaign's Redis server: the one given, or one of its own that ends with it."""
+def _redis(plan: _Plan, leftovers: Leftovers) -> Iterator[tuple[EmbeddedRedis | None, RedisAddress]]:
+    """The campaign's Redis server: one of its own that ends with it, or (None) the one given; and where it is."""
     settings = plan.settings
     if settings.redishost is not None:
-        yield RedisAddress.from_environment(settings.redishost, settings.redisport)
+        yield None, RedisAddress.from_environment(settings.redishost, settings.redisport)
         return
-    with EmbeddedRedis() as server:
+    with EmbeddedRedis(leftovers.redis_directory) as server:
         if server.address.password:
             plan.directory.hide(server.address.password)
-        yield server.address
+        yield server, server.address
 
 
-def _fabric(plan: _Plan, address: RedisAddress, stack: ExitStack) -> tuple[RunDepot, SecureRedisQueues]:
+def _fabric(plan: _Plan, places: Places, address: RedisAddress, stack: ExitStack) -> tuple[RunDepot, SecureRedisQueues]:
     """The stores of large objects, and the queues of tasks."""
     settings = plan.settings
     thresholds = settings.thresholds()
@@ -217,56 +248,27 @@ def _fabric(plan: _Plan, address: RedisAddress, stack: ExitStack) -> tuple[RunDe
         topic: TopicStore(backend, thresholds[topic], cache_size=chunks + settings.model_count)
         for topic, backend in settings.backends().items()
     }
-    places = Places(new_run_name(), address, settings.ps_file_dir or plan.directory.path / 'objects')
     depot = make_depot(places, topics)
     stack.callback(depot.close)
-    queues = SecureRedisQueues(address, KINDS, stores=depot.stores, thresholds=depot.thresholds)
+    queues = SecureRedisQueues(
+        address,
+        KINDS,
+        prefix=places.run,
+        stores=depot.stores,
+        thresholds=depot.thresholds,
+        patience=settings.redis_patience,
+    )
     stack.callback(queues.disconnect)
     return depot, queues
 
 
-def _watch(thinker: Thinker, engine: Engine) -> None:
-    """Wait for the end of the campaign; start the task server again if it dies."""
-    restarts = 0
-    while thinker.is_alive():
-        thinker.join(_LOOK)
-        if engine.alive() or not thinker.is_alive():
-            continue
-        restarts += 1
-        tail = engine.log_tail()
-        logger.error('The task server died. Its log ends:\n%s', tail)
-        if restarts > RESTARTS:
-            thinker.fail(f'The task server died {restarts} times; its log is {engine.log_file}.')
-            continue
-        thinker.traces.event(
-            'driver', 'task_server_died', 'The task server died and is started again.', level='error', log=tail
-        )
-        try:
-            engine.start()
-        except EngineError as error:
-            thinker.fail(str(error))
-
-
-@contextmanager
-def _interrupts(thinker: Thinker) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the campaign in order: once to drain, twice at once."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        # In a thread, because the signal may come while this one holds a lock that an interrupt needs.
-        threading.Thread(target=thinker.interrupt, name='interrupt', daemon=True).start()
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _is_told(record: object) -> bool:
-    """Whether an event is worth a line on the terminal."""
-    event = getattr(record, 'event', '')
-    return event not in {'submitted', 'resubmitted', 'refilled', 'started', 'ended'}
+def _leave(status: int) -> None:
+    """End this process without its agents, one of which is held up; Python would wait for it."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _say(sentence: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from scoutbee.contracts.errors import ConfigurationError
 
 from .exit_status import BAD_INPUT, COMPLETED, INTERRUPTED
+from .interrupts import Interrupts
 from .settings import Settings
 from .settings_checks import check_settings
 from .settings_layers import load_settings, title
@@ -24,22 +26,24 @@ def main(argv: Sequence[str]) -> int:
         The exit status.
     """
     try:
-        return _main(argv)
+        with Interrupts() as interrupts:
+            return _main(argv, interrupts)
     finally:
         _let_go_of_output()
 
 
-def _main(argv: Sequence[str]) -> int:
+def _main(argv: Sequence[str], interrupts: Interrupts) -> int:
     try:
         settings = load_settings(argv)
         check_settings(settings)
-        return _run(settings)
+        return _run(settings, interrupts)
     except SystemExit as end:  # argparse ends so after --help
         return end.code if isinstance(end.code, int) else BAD_INPUT
     except ConfigurationError as error:
         _complain(str(error))
         return BAD_INPUT
     except KeyboardInterrupt:
+        _complain('interrupted before the campaign began.')
         return INTERRUPTED
     except BrokenPipeError:
         return COMPLETED  # help, or what would happen, printed to a reader who has seen enough
@@ -49,11 +53,11 @@ def _let_go_of_output() -> None:
     """Write what is left, so that a reader who is gone does not change the exit status as Python ends."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(settings: Settings) -> int:
+def _run(settings: Settings, interrupts: Interrupts) -> int:
     _check_site(settings)
     if settings.dry_run:
         from .dry_run import describe
@@ -63,7 +67,7 @@ def _run(settings: Settings) -> int:
     _check_installation()
     from .assembly import run_campaign
 
-    return run_campaign(settings)
+    return run_campaign(settings, interrupts)
 
 
 def _check_site(settings: Settings) -> None:
@@ -91,9 +95,10 @@ def _check_installation() -> None:
 
 def _complain(message: str) -> None:
     lines = message.splitlines() or ['unknown error']
-    if len(lines) == 1:
-        print(f'run.py: {lines[0]}', file=sys.stderr)
-        return
-    print(f'run.py: nothing was started, because of {len(lines)} things:', file=sys.stderr)
-    for line in lines:
-        print(f'  {line}', file=sys.stderr)
+    with suppress(OSError):  # the terminal may be what is gone
+        if len(lines) == 1:
+            print(f'run.py: {lines[0]}', file=sys.stderr)
+            return
+        print(f'run.py: nothing was started, because of {len(lines)} things:', file=sys.stderr)
+        for line in lines:
+            print(f'  {line}', file=sys.stderr)

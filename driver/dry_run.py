@@ -79,7 +79,7 @@ def _steering(settings: Settings, policy: Policy) -> Iterator[str]:
     yield f'while models are updated {paused[policy.pause_during_update]}'
     yield from map(_move, policy.slot_moves)
     if policy.max_hours is not None:
-        yield f'launching stops after {policy.max_hours:g} hours'
+        yield f'ends after {policy.max_hours:g} hours at the latest'
 
 
 def _move(move: SlotMove) -> str:

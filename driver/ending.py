@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
+from scoutbee.analysis.live.terminal_outcome import Outcome, print_outcome
 from scoutbee.contracts.campaign import Campaign
 from scoutbee.traces.reader import read
 from scoutbee.traces.records import SimulationRecord
 from scoutbee.traces.summary import Status, Summary, write_summary
 
 from .exit_status import EXIT_STATUS
+from .interrupts import Interrupts
 from .settings import Settings
-from .terminal_outcome import Outcome, print_outcome
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +51,21 @@ class End:
     proxies: Mapping[str, int]
 
 
-def conclude(end: End) -> int:
-    """Write the summary and the report, print what came of it; returns the exit status."""
+def conclude(end: End, interrupts: Interrupts) -> int:
+    """Write the summary and the report, print what came of it; returns the exit status.
+
+    An interrupt costs the report, which can be written again, and no more.
+    """
     summary = _summarize(end)
     reference = reference_values(end.campaign)
-    _report(end, reference)
+    try:
+        with interrupts.raising():
+            _report(end, reference)
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            print(
+                f'Interrupted: no report was written; python -m scoutbee.analysis {end.run_dir} writes it.', flush=True
+            )
     print_outcome(
         Outcome(
             campaign=end.settings.campaign,
@@ -71,9 +83,9 @@ def conclude(end: End) -> int:
 
 
 def reference_values(campaign: Campaign) -> Sequence[float]:
-    """Values known before the campaign began, if the campaign has any."""
-    known = getattr(campaign, 'reference_values', ())
-    return [float(value) for value in np.asarray(known, dtype=np.float64)]
+    """Finite values known before the campaign began, if the campaign has any."""
+    known = np.asarray(getattr(campaign, 'reference_values', ()), dtype=np.float64)
+    return [float(value) for value in known[np.isfinite(known)]]
 
 
 def _verdict(end: End, reference: Sequence[float]) -> str | None:

@@ -6,35 +6,28 @@ Its other files are written by those who know what is in them; `runs/README.md` 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
-import os
-import platform
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 from scoutbee.contracts.errors import ConfigurationError
 
 from .provenance import collect
+from .run_lock import RunLock
 from .settings import Settings
 from .settings_layers import PARAMS_FILE
 from .settings_yaml import dump_params
 
 PROVENANCE_FILE = 'provenance.json'
 LOG_FILE = 'runtime.log'
-LOCK_FILE = '.lock'
 
 _STAMP = '%Y%m%dT%H%M%SZ'
-
-_held: set[Path] = set()
-# Locks of POSIX belong to a process, which is granted its own a second time; this is what refuses it.
 
 
 class RunDirectory:
@@ -46,14 +39,18 @@ class RunDirectory:
         path: The directory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
         """Lock a directory that exists.
+
+        Args:
+            path: The directory.
+            say: Told, in a sentence, what takes long.
 
         Raises:
             ConfigurationError: If another driver holds it.
         """
         self.path = path.resolve()
-        self._lock = _lock(self.path)
+        self._lock = RunLock(self.path, say)
         self._handler: logging.Handler | None = None
         self._formatter = _Redacting('%(asctime)s %(levelname)-7s %(name)s: %(message)s')
 
@@ -69,9 +66,8 @@ class RunDirectory:
             ConfigurationError: If it cannot be made.
         """
         try:
-            directory = cls(_make(settings))
-            _write(directory.path / PARAMS_FILE, dump_params(settings))
-            directory.record_provenance(PROVENANCE_FILE, arguments)
+            directory = cls(_make(settings), _say_nothing)
+            directory.record(settings, PROVENANCE_FILE, arguments)
         except OSError as error:
             raise ConfigurationError(
                 f'--runs-dir: expected a folder that can be written, got {settings.runs_dir}: {error.strerror}.'
@@ -79,12 +75,16 @@ class RunDirectory:
         return directory
 
     @classmethod
-    def reopen(cls, path: Path, arguments: Sequence[str] = ()) -> RunDirectory:
-        """Open the directory of a run that goes on; its settings stay as they were written.
+    def reopen(
+        cls, path: Path, settings: Settings, arguments: Sequence[str] = (), say: Callable[[str], None] | None = None
+    ) -> RunDirectory:
+        """Open the directory of a run that goes on; from here on it has these settings.
 
         Args:
             path: The directory.
+            settings: The settings of the run, those that were changed among them.
             arguments: Flags of ``run.py``, for the provenance.
+            say: Told, in a sentence, what takes long.
 
         Raises:
             ConfigurationError: If it is no run directory or another driver holds it.
@@ -92,28 +92,34 @@ class RunDirectory:
         if not (path / PARAMS_FILE).is_file():
             raise ConfigurationError(f'--resume: expected a run directory with a {PARAMS_FILE}, got {path}.')
         try:
-            directory = cls(path)
-            directory.record_provenance(f'provenance-resumed-{_stamp()}.json', arguments)
+            directory = cls(path, say or _say_nothing)
+            directory.record(settings, f'provenance-resumed-{_stamp()}.json', arguments)
         except OSError as error:
             raise ConfigurationError(
                 f'--resume: expected a run directory that can be written, got {path}: {error.strerror}.'
             ) from error
         return directory
 
-    def record_provenance(self, name: str, arguments: Sequence[str]) -> None:
-        """Write down where this process comes from.
+    def record(self, settings: Settings, name: str, arguments: Sequence[str]) -> None:
+        """Write down the settings, and where this process comes from; where that fails, give the directory back.
 
         Args:
-            name: Name of the file.
-            arguments: Flags of ``run.py``.
+            settings: The settings of the run.
+            name: Name of the file with the provenance.
+            arguments: Flags of ``run.py``, for the provenance.
         """
-        _write(self.path / name, collect(arguments).model_dump_json(indent=2) + '\n')
+        try:
+            _write(self.path / name, collect(arguments).model_dump_json(indent=2) + '\n')
+            _write(self.path / PARAMS_FILE, dump_params(settings))  # last: with it, the run can be gone on with
+        except BaseException:
+            self.close()
+            raise
 
     def log(self, level: int = logging.INFO) -> None:
         """Send the log of this process to ``runtime.log``, until ``close``."""
         if self._handler is not None:
             return
-        handler = logging.FileHandler(self.path / LOG_FILE, encoding='utf-8')
+        handler = _LogFile(self.path / LOG_FILE, encoding='utf-8')
         handler.setFormatter(self._formatter)
         handler.setLevel(level)
         root = logging.getLogger()
@@ -131,8 +137,7 @@ class RunDirectory:
             logging.getLogger().removeHandler(self._handler)
             self._handler.close()
             self._handler = None
-        _held.discard(self.path)
-        self._lock.close()
+        self._lock.release()
 
     def __enter__(self) -> RunDirectory:
         """The directory itself."""
@@ -143,6 +148,17 @@ class RunDirectory:
     ) -> None:
         """Close it."""
         self.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log that does without what it cannot write, on a full disk say: a campaign does not fail over its log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Not a traceback on the screen for every line."""
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 class _Redacting(logging.Formatter):
@@ -194,26 +210,8 @@ def _stamp() -> str:
     return datetime.now(timezone.utc).strftime(_STAMP)
 
 
-def _lock(directory: Path) -> TextIO:
-    path = directory / LOCK_FILE
-    if directory in _held:
-        raise ConfigurationError(f'{directory}: this process, {os.getpid()}, drives it already.')
-    file = path.open('a+', encoding='utf-8')
-    try:
-        # Not flock: children that were forked would hold it after this process is gone.
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.seek(0)
-        holder = file.read().strip() or 'a process that has not said who it is'
-        file.close()
-        raise ConfigurationError(
-            f'{directory}: another driver works on it: {holder}. Wait until it is done, or end it.'
-        ) from error
-    file.truncate(0)
-    file.write(f'process {os.getpid()} on {platform.node()}, since {_stamp()}')
-    file.flush()
-    _held.add(directory)
-    return file
+def _say_nothing(sentence: str) -> None:
+    """Nobody listens."""
 
 
 def _write(path: Path, text: str) -> None:

@@ -108,6 +108,9 @@ class Settings(BaseModel):
         default=None, min_length=1, description='Host of a Redis server; without it one is started here, on loopback.'
     )
     redisport: Annotated[int, _NETWORK] = Field(default=6379, ge=1, le=65535, description='Port of that Redis server.')
+    redis_patience: float = Field(
+        default=60.0, gt=0, description='Seconds the Redis server may be out of reach before the campaign ends.'
+    )
 
     ml_endpoint: Annotated[str | None, _COMPUTE] = Field(
         default=None, min_length=1, description='Globus Compute endpoint that trains and predicts.'
@@ -171,6 +174,11 @@ class Settings(BaseModel):
     pause_during_update: Annotated[Literal['none', 'refill', 'launch'], Flag('Steering', bare='launch')] = Field(
         default='none',
         description='While models are updated: go on, stop refilling the buffer, or stop launching (the flag alone).',
+    )
+    max_hours: Annotated[float | None, _STEERING] = Field(
+        default=None,
+        gt=0,
+        description='Hours this start may take; the end of its batch job counts too. What cannot finish is not begun.',
     )
     policy: PolicySettings = Field(default=PolicySettings(), description='The rest of what the agents do when.')
 

@@ -10,11 +10,8 @@ from typing import Literal
 from scoutbee.contracts.errors import ConfigurationError
 
 from .settings import Settings
-from .settings_layers import FLAGS_ONLY, PARAMS_FILE, build, file_layer, title
-
-RESUME_MAY_CHANGE = (*FLAGS_ONLY, 'search_size', 'redishost', 'redisport', 'runs_dir')
-"""Settings that may differ when a run is gone on with; the rest would contradict what is recorded."""
-
+from .settings_layers import title
+from .settings_resume import check_resume
 
 SURROGATES_FOR: Mapping[str, tuple[str, ...]] = {
     'molecules': ('mpnn', 'fingerprint'),
@@ -39,7 +36,7 @@ def check_settings(settings: Settings) -> None:
         _input_files,
         _output_folders,
         _problem,
-        _resume,
+        check_resume,
     )
     problems = [problem for check in checks for problem in check(settings)]
     if problems:
@@ -131,23 +128,5 @@ def _problem(settings: Settings) -> Iterator[str]:
     if settings.campaign == 'ackley' and settings.search_size > settings.ackley.points:
         yield (
             f'{title("search_size")}: expected at most the {settings.ackley.points} points of ackley.points, '
-            f'got {settings.search_size}.'
-        )
-
-
-def _resume(settings: Settings) -> Iterator[str]:
-    if settings.resume is None:
-        return
-    before = build([file_layer(settings.resume / PARAMS_FILE, '--resume')])
-    for name in Settings.model_fields:
-        old, new = getattr(before, name), getattr(settings, name)
-        if old != new and name not in RESUME_MAY_CHANGE:
-            yield (
-                f'{title(name)}: expected {old!r}, with which this run began, got {new!r}; what is recorded was '
-                'decided under the old value. Start a new run to change it.'
-            )
-    if settings.search_size < before.search_size:
-        yield (
-            f'{title("search_size")}: expected at least {before.search_size}, with which this run began, '
             f'got {settings.search_size}.'
         )

@@ -46,8 +46,8 @@ class Layer:
 def load_settings(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings from everywhere they come from.
 
-    A resumed run takes its own settings from its directory, then the flags; neither the campaign's YAML nor the
-    environment, which may have changed since.
+    A resumed run takes its own settings from its directory, then ``--config`` and the flags; neither the campaign's
+    YAML nor the environment, which may have changed since.
 
     Args:
         argv: Arguments without the program's name.
@@ -67,9 +67,9 @@ def layers(flags: Layer, environ: Mapping[str, str]) -> list[Layer]:
         ConfigurationError: If a file cannot be read or there is no such campaign.
     """
     if 'resume' in flags.values:
-        if 'config' in flags.values:
-            raise ConfigurationError('--config: expected nothing with --resume, which has its settings already.')
-        return [file_layer(Path(flags.values['resume']) / PARAMS_FILE, '--resume'), flags]
+        own = file_layer(Path(flags.values['resume']) / PARAMS_FILE, '--resume')
+        changes = [file_layer(Path(flags.values['config']), '--config')] if 'config' in flags.values else []
+        return [own, *changes, flags]
     environment = Layer('the environment', read_environment(environ))
     given = [environment, flags]
     config = flags.values.get('config') or environment.values.get('config')

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from scoutbee.contracts.policy import Policy
 
-POLICY_FLAGS = ('search_size', 'buffer_size', 'retrain_frequency', 'pause_during_update')
+POLICY_FLAGS = ('search_size', 'buffer_size', 'retrain_frequency', 'pause_during_update', 'max_hours')
 """Fields of the policy that are flags, and so stand at the top of a settings file."""
 
 POLICY_OF_SITE = ('slots', 'share_learners')

@@ -18,8 +18,22 @@ _FLOAT = re.compile(r'^[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?$|^[-+]?\.(?:
 _TRUTH = re.compile(r'^(?:true|True|TRUE|false|False|FALSE)$')
 
 
+LARGEST_BYTES = 1_000_000
+"""A settings file is written by a person; what is larger is something else."""
+
+
 class _Loader(yaml.SafeLoader):
     """Plain data only; a key that stands twice is an error, not a surprise."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        # A few lines of aliases can stand for billions of values.
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(
+                None, None, f'expected plain values, got the alias *{event.anchor}', event.start_mark
+            )
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -67,7 +81,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigurationError: If it cannot be read, is not YAML, or is not keys and values.
     """
     try:
-        values = yaml.load(path.read_bytes(), Loader=_Loader)
+        values = yaml.load(_content(path), Loader=_Loader)
     except OSError as error:
         raise ConfigurationError(f'{path}: expected a YAML file that can be read: {error.strerror}.') from error
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
@@ -81,6 +95,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
             f'{path}: expected lines like "search_size: 100", got {type(values).__name__} {str(values)[:60]!r}.'
         )
     return values
+
+
+def _content(path: Path) -> bytes:
+    with path.open('rb') as file:
+        content = file.read(LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        raise ConfigurationError(f'{path}: expected a settings file, got more than {LARGEST_BYTES:,} bytes.')
+    return content
 
 
 def parse_value(text: str) -> Any:

@@ -1,6 +1,7 @@
 # Makes the Python environment of this checkout; sourced by run_local.sh and run_tests.sh.
 #
 #   prepare_environment [EXTRA]
+#   prepare_browser
 #
 # Leaves the environment in .venv, with the versions of constraints.txt, and `python` set to its interpreter. The second
 # time it only looks at a stamp. An installation that was interrupted has no stamp and is made anew.
@@ -98,4 +99,15 @@ prepare_environment() {
     _is_ready "$extra" || _alone _install "$extra" || exit
     # shellcheck disable=SC2034  # for whoever sourced this
     python=$PWD/.venv/bin/python
+}
+
+# The browser of the tests of the live page. Where it cannot be had these tests are skipped, which they say.
+prepare_browser() {
+    command -v chromium >/dev/null 2>&1 && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        _say 'Installing chromium, in which the live page is tested.'
+        apt-get update -qq >/dev/null &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null ||
+            _say 'chromium could not be installed.'
+    fi
 }

@@ -10,6 +10,17 @@ import pytest
 from scoutbee.driver.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))  # campaign_runs
+
+from campaign_runs import CampaignRuns  # noqa: E402
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Runs of `run.py` in an empty folder, followed from outside."""
+    made = CampaignRuns(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture

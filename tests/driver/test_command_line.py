@@ -21,7 +21,7 @@ FLAGS_OF_THE_ORIGINAL = {
 }  # fmt: skip
 NEW_FLAGS = {
     '--campaign', '--site', '--engine', '--config', '--surrogate', '--acquisition', '--buffer-size', '--seed',
-    '--runs-dir', '--resume', '--dry-run', '--quiet',
+    '--runs-dir', '--resume', '--dry-run', '--quiet', '--max-hours',
 }  # fmt: skip
 
 
@@ -77,7 +77,7 @@ BAD = [
     (['--runs-dir', '/dev/null/runs'], ['--runs-dir', '/dev/null']),
     (['--config', 'nowhere.yaml'], ['--config', 'nowhere.yaml', 'No such file']),
     (['--resume', 'nowhere'], ['--resume', 'nowhere']),
-    (['--resume', 'a', '--config', 'b'], ['--config', '--resume']),
+    (['--max-hours', '0'], ['--max-hours', 'more than 0']),
     (['--campaign', 'ackley', '--search-size', '751'], ['--search-size', '750', '751']),
     (['--campaign', 'ackley', '--num-qc-workers', '4'], ['policy.slots.reserve', '4', '--num-qc-workers']),
 ]
@@ -140,6 +140,25 @@ def test_the_message_says_where_a_bad_value_came_from(run_py, tmp_path):
         ('seed: !!python/object/apply:os.getcwd []', ['mine.yaml']),
         ('quiet: true', ['quiet', '--quiet']),
         ('redis_password: secret', ['redis_password']),
+        ('search_size: [1, 2]', ['--search-size', 'whole number']),
+        ('search_size: {a: 1}', ['--search-size', 'whole number']),
+        ('search_size: 1.5', ['--search-size', 'whole number']),
+        ('beta: .nan', ['--beta', 'finite']),
+        ('policy: {max_hours: 3}', ['policy.max_hours']),
+        ('policy: {deadlines: {simulate: 0}}', ['policy.deadlines.simulate', 'more than 0']),
+        ('policy: {grace: 1}\npolicy: {grace: 2}', ['policy', 'twice', 'line 2']),
+        ('policy: {grace: 1, grace: 2}', ['grace', 'twice']),
+        ('a: &a {b: 1}\nmodel: *a', ['alias *a', 'line 2']),
+        ('model: {<<: {a: 1}}', ['<<']),
+        ('&a [*a]', ['alias *a']),
+        ('seed: ' + '9' * 5000, ['mine.yaml']),
+        ('seed: 2026-13-45', ['mine.yaml', 'month']),
+        ('a: "\\ud800"', ['mine.yaml']),
+        ('[' * 5000, ['mine.yaml', 'deeply']),
+        ('--- 1\n--- 2', ['mine.yaml']),
+        ('%YAML 9.9\n--- {}', ['mine.yaml']),
+        ('\tseed: 1', ['mine.yaml', 'line 1']),
+        ('# ' + 'x' * 2_000_000, ['mine.yaml', '1,000,000 bytes']),
     ],
 )
 def test_a_settings_file_is_read_strictly(command, tmp_path, text, words):
@@ -147,8 +166,29 @@ def test_a_settings_file_is_read_strictly(command, tmp_path, text, words):
     done = command('--config', 'mine.yaml', '--dry-run')
     assert done.returncode == 2
     assert 'Traceback' not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert len(done.stderr) < 1000
     for word in words:
         assert word in done.stderr
+
+
+def test_a_few_lines_that_stand_for_billions_of_values_are_refused(command, tmp_path):
+    lines = ['a: &a [x, x, x, x, x, x, x, x, x]']
+    lines += [f'{n}: &{n} [{", ".join([f"*{m}"] * 9)}]' for m, n in zip('abcdefgh', 'bcdefghi')]  # noqa: B905
+    (tmp_path / 'mine.yaml').write_text('\n'.join(lines))
+    done = command('--config', 'mine.yaml', '--dry-run')
+    assert done.returncode == 2
+    assert 'alias *a' in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('content', [b'\x00\x01\x02', b'\x7fELF\x02\x01', b'\x1f\x8b\x08\x00', b'\x89PNG\r\n'])
+def test_a_file_that_is_something_else_is_refused(command, tmp_path, content):
+    (tmp_path / 'mine.yaml').write_bytes(content)
+    done = command('--config', 'mine.yaml', '--dry-run')
+    assert done.returncode == 2
+    assert 'mine.yaml' in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_file_that_is_not_text_is_refused(command, tmp_path):

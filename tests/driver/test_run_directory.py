@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import platform
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.driver.run_directory import RunDirectory
+from scoutbee.driver.run_lock import RunLock
+from scoutbee.driver.settings import Settings
 from scoutbee.driver.settings_layers import load_settings
 
 
@@ -62,7 +67,8 @@ def test_a_site_of_ones_own_gives_a_name_without_its_folder(chosen, tmp_path):
 def test_a_second_driver_is_told_who_holds_the_directory(chosen):
     opener = (
         'import sys; from pathlib import Path; from scoutbee.driver.run_directory import RunDirectory\n'
-        'try: RunDirectory.reopen(Path(sys.argv[1])).close()\n'
+        'from scoutbee.driver.settings import Settings\n'
+        'try: RunDirectory.reopen(Path(sys.argv[1]), Settings()).close()\n'
         'except Exception as error: print(error)'
     )
     with RunDirectory.create(chosen) as directory:
@@ -70,23 +76,80 @@ def test_a_second_driver_is_told_who_holds_the_directory(chosen):
         refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         assert f'process {os.getpid()} on' in refused.stdout
         with pytest.raises(ConfigurationError, match='this process'):
-            RunDirectory.reopen(directory.path)
+            RunDirectory.reopen(directory.path, chosen)
     free = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert free.stdout == ''
 
 
-def test_a_resumption_adds_its_provenance_and_keeps_the_settings(chosen):
+@pytest.fixture
+def abandoned(tmp_path):
+    """A folder whose driver, on another host, did not sign off."""
+    (tmp_path / '.lock').write_text('process 1 on elsewhere, since 2026-01-01 00:00:00 UTC')
+    return tmp_path
+
+
+def test_the_lock_of_a_process_of_this_host_that_was_killed_is_no_obstacle(chosen, tmp_path):
+    holder = (
+        'import os, sys; from pathlib import Path; from scoutbee.driver.run_lock import RunLock\n'
+        'RunLock(Path(sys.argv[1]), print); os.kill(os.getpid(), 9)'
+    )
+    subprocess.run([sys.executable, '-c', holder, str(tmp_path)], timeout=60, check=False)
+    assert f'on {platform.node()}, since' in (tmp_path / '.lock').read_text()
+    said = []
+    RunLock(tmp_path, said.append).release()
+    assert said == []
+    assert (tmp_path / '.lock').read_text() == ''
+
+
+def test_a_driver_on_another_host_that_shows_no_sign_of_life_is_gone(abandoned):
+    said = []
+    RunLock(abandoned, said.append, silence_seconds=0.1).release()
+    assert 'process 1 on elsewhere' in said[0]
+
+
+def test_a_driver_on_another_host_that_shows_a_sign_of_life_has_the_directory(abandoned):
+    # The lock was granted, as on a file system where each host has its own.
+    with pytest.raises(ConfigurationError, match='process 1 on elsewhere, since 2026'):
+        RunLock(abandoned, lambda _: os.utime(abandoned / '.lock', (1, 1)), silence_seconds=5)
+    RunLock(abandoned, lambda _: None, silence_seconds=0.1).release()
+
+
+def test_a_driver_shows_signs_of_life_until_it_signs_off(tmp_path, monkeypatch):
+    monkeypatch.setattr('scoutbee.driver.run_lock.BEAT_SECONDS', 0.01)
+    lock = RunLock(tmp_path, print)
+    os.utime(tmp_path / '.lock', (1, 1))
+    deadline = time.monotonic() + 10
+    while (tmp_path / '.lock').stat().st_mtime == 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (tmp_path / '.lock').stat().st_mtime > 1
+    lock.release()
+
+
+def test_a_file_system_without_locks_is_gone_by_signs_of_life(tmp_path, monkeypatch):
+    def lockf(*_):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr('fcntl.lockf', lockf)
+    (tmp_path / '.lock').write_text(f'process 1 on {platform.node()}, since then')
+    with pytest.raises(ConfigurationError, match='process 1'):
+        RunLock(tmp_path, lambda _: os.utime(tmp_path / '.lock', (1, 1)), silence_seconds=5)
+    RunLock(tmp_path, lambda _: None, silence_seconds=0.1).release()
+
+
+def test_a_resumption_adds_its_provenance_and_keeps_its_settings_and_those_that_were_changed(chosen):
     with RunDirectory.create(chosen) as directory:
         params = (directory.path / 'params.yaml').read_text()
-    with RunDirectory.reopen(directory.path, ['--resume', 'x']):
-        assert (directory.path / 'params.yaml').read_text() == params
+    larger = chosen.model_copy(update={'search_size': 751})
+    with RunDirectory.reopen(directory.path, larger, ['--resume', 'x']):
+        changed = (directory.path / 'params.yaml').read_text()
+    assert changed == params.replace('search_size: 750', 'search_size: 751')
     (resumed,) = directory.path.glob('provenance-resumed-*.json')
     assert json.loads(resumed.read_text())['arguments'] == ['--resume', 'x']
 
 
 def test_a_folder_that_is_no_run_directory_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match=r'params\.yaml'):
-        RunDirectory.reopen(tmp_path)
+        RunDirectory.reopen(tmp_path, Settings())
 
 
 def test_the_log_holds_messages_but_no_secrets(chosen):

@@ -13,6 +13,7 @@ from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.policy import Policy
 from scoutbee.driver.settings import Settings
 from scoutbee.driver.settings_layers import campaigns, load_settings
+from scoutbee.driver.settings_resume import RESUME_MAY_CHANGE
 from scoutbee.driver.settings_sections import POLICY_OF_SITE
 from scoutbee.driver.settings_yaml import dump_params
 
@@ -122,10 +123,45 @@ def test_a_resumed_run_takes_its_own_settings_and_may_grow(tmp_path, command):
     (tmp_path / 'params.yaml').write_text(params)
     resumed = load('--resume', str(tmp_path), '--search-size', '60', SCOUTBEE_SEED='8')
     assert (resumed.seed, resumed.search_size, resumed.resume) == (7, 60, tmp_path)
-    for change, reason in ((('--seed', '8'), 'seed'), (('--search-size', '40'), 'at least 50')):
+    for change, reason in (
+        (('--seed', '8'), '--seed'),
+        (('--search-size', '40'), 'at least 50'),
+        (('--beta', '3'), 'what is recorded was decided under the old value'),
+        (('--molecules-per-ml-task', '3'), '--molecules-per-ml-task'),
+    ):
         done = command('--resume', str(tmp_path), *change, '--dry-run')
         assert done.returncode == 2
         assert reason in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('text', 'refused'),
+    [
+        ('policy: {grace: 3, deadlines: {simulate: 9}, simulation_lease: 5, failure_share: 0.9}', None),
+        ('search_size: 60\nmax_hours: 2\nnum_qc_workers: 3\nredis_patience: 9\nps_threshold: 5', None),
+        ('policy: {rerank: ensemble, grace: 3}', 'policy.rerank'),
+        ('policy: {slot_moves: [{on: ranking, source: reserve, target: simulate, count: 1}]}', 'policy.slot_moves'),
+        ('campaign: ackley', '--campaign'),
+        ('model: {a: 1}', 'model'),
+    ],
+)
+def test_a_resumed_run_may_have_other_settings_that_contradict_nothing(tmp_path, command, text, refused):
+    params = dump_params(load('--search-size', '50', '--runs-dir', str(tmp_path)))
+    (tmp_path / 'params.yaml').write_text(params)
+    (tmp_path / 'changes.yaml').write_text(text)
+    done = command('--resume', str(tmp_path), '--config', 'changes.yaml', '--dry-run')
+    if refused is None:
+        assert (done.returncode, done.stderr) == (0, '')
+    else:
+        assert done.returncode == 2
+        assert refused in done.stderr
+        assert 'grace' not in done.stderr
+
+
+def test_everything_that_may_change_on_resume_is_a_setting():
+    chosen = Settings()
+    places = set(Settings.model_fields) | {f'policy.{name}' for name in type(chosen.policy).model_fields}
+    assert places >= RESUME_MAY_CHANGE
 
 
 _plain = st.recursive(
@@ -166,11 +202,12 @@ _settings = st.fixed_dictionaries(
             {},
             optional={
                 'slot_moves': _moves,
-                'max_hours': st.none() | st.floats(1e-9, 1e9),
+                'grace': st.floats(0, 1e9),
                 'slots': st.fixed_dictionaries({}, optional={'simulate': st.none() | st.integers(1, 9)}),
             },
         ),
         'no_proxystore': st.booleans(),
+        'max_hours': st.none() | st.floats(1e-9, 1e9),
     },
 )
 

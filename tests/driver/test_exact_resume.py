@@ -1,0 +1,54 @@
+"""A campaign whose driver is killed again and again chooses as one that is left alone."""
+
+import random
+
+import pytest
+from campaign_runs import ackley_flags
+
+from scoutbee.traces.reader import read
+from scoutbee.traces.records import EventRecord, InferenceRecord, SelectionRecord, SimulationRecord, TrainingRecord
+from scoutbee.traces.summary import read_summary
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+POINTS, KILLS = 36, 3
+
+
+def choices(run_dir):
+    """What was simulated, in which order and why, what came of it, and every ranking."""
+    submitted = {}
+    for event in read(run_dir, EventRecord):
+        if event.event == 'submitted':
+            submitted.setdefault(event.facts['key'], (event.facts['args'], event.facts['choice']))
+    values = {r.key: r.value for r in read(run_dir, SimulationRecord) if r.outcome == 'observed'}
+    rankings = [(s.ranking, s.models, s.observations, s.taken, s.top) for s in read(run_dir, SelectionRecord)]
+    return list(submitted.items()), values, rankings
+
+
+def test_ackley_on_one_worker_chooses_the_same_however_often_its_driver_is_killed(runs):
+    flags = ackley_flags(
+        runs.folder, POINTS, num_qc_workers=1, retrain_frequency=7, pause_during_update='launch', policy={'prefetch': 0}
+    )
+    runs(*flags, '--quiet')
+    undisturbed = runs.directory
+    expected = choices(undisturbed)
+    assert len(expected[2]) > 3
+
+    chance = random.Random(7)
+    process = runs.start(*flags, '--quiet')
+    runs.wait(lambda: len(runs.directories) == 2)
+    disturbed = next(path for path in runs.directories if path != undisturbed)
+    for kill in range(KILLS):
+        wanted = (kill + 1) * POINTS // (KILLS + 1) + chance.randint(-4, 4)
+        runs.wait(lambda wanted=wanted: sum(1 for _ in read(disturbed, SimulationRecord)) >= wanted)
+        process.kill()
+        process.communicate()
+        process = runs.start('--resume', disturbed, '--quiet')
+    runs.finish(process)
+
+    assert choices(disturbed) == expected
+    assert read_summary(disturbed).resumed == KILLS
+    trained = [(r.generation, r.member) for r in read(disturbed, TrainingRecord) if r.success]
+    asked = [(r.generation, r.member, r.chunk) for r in read(disturbed, InferenceRecord) if r.success]
+    assert len(trained) == len(set(trained))
+    assert len(asked) == len(set(asked))
