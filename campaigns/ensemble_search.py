@@ -20,7 +20,7 @@ from scoutbee.contracts.candidates import Candidate, Choice, Objective, Observat
 from scoutbee.contracts.errors import TaskError
 from scoutbee.contracts.learning import Chunk, ModelArtifact, Predictions, TrainingRequest, TrainingRound
 from scoutbee.models.acquisition import AcquisitionContext, constant, make_acquisition, top_order
-from scoutbee.models.surrogate import TrainingData
+from scoutbee.models.surrogate import LARGEST_VALUE, TrainingData
 from scoutbee.models.tasks import infer, train
 
 from .options import LearningOptions
@@ -107,13 +107,18 @@ class EnsembleSearch(ABC):
         """The objective's value from the output.
 
         Raises:
-            TaskError: If it is missing or not a finite number.
+            TaskError: If it is missing, not a finite number, or too large to be learned from.
         """
         value = output.get(self.value_field) if isinstance(output, Mapping) else None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise TaskError(
                 f'Expected a finite number as {self.value_field} of {candidate.key}, got {value!r}; '
                 'the simulation returned something it should have refused.'
+            )
+        if abs(value) > LARGEST_VALUE:
+            raise TaskError(
+                f'Expected {self.value_field} of {candidate.key} of at most {LARGEST_VALUE:g} in magnitude, got '
+                f'{value:g}; nothing can be learned from it.'
             )
         return Observation(candidate, float(value), output)
 

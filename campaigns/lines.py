@@ -6,6 +6,7 @@ Nothing here can be made to hold more than one block and one line in memory, wha
 from __future__ import annotations
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,9 +32,11 @@ def iterate_lines(path: Path, field: str) -> Iterator[tuple[int, bytes | None]]:
         field: Name of the setting that named it, for messages.
 
     Raises:
-        ConfigurationError: If the file is not there, is not a file, cannot be read, or is a damaged gzip archive.
+        ConfigurationError: If the file is not there, is not an ordinary file, cannot be read, or is a damaged gzip
+            archive.
     """
     try:
+        _check_ordinary(path, field)
         with path.open('rb') as raw:
             packed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
@@ -48,6 +51,14 @@ def iterate_lines(path: Path, field: str) -> Iterator[tuple[int, bytes | None]]:
         ) from error
 
 
+def _check_ordinary(path: Path, field: str) -> None:
+    # To open a pipe is to wait for its writer, and a device may never end.
+    if stat.S_ISREG(path.stat().st_mode):
+        return
+    kind = 'is a folder' if path.is_dir() else 'is a pipe, a socket or a device'
+    raise ConfigurationError(f'{field}: expected a file that can be read, got {path}, which {kind}; give a file.')
+
+
 def _split(file: BinaryIO) -> Iterator[bytes | None]:
     rest = b''
     overlong = False
@@ -55,9 +66,9 @@ def _split(file: BinaryIO) -> Iterator[bytes | None]:
         lines = (rest + block).split(b'\n')
         rest = lines.pop()
         for line in lines:
-            yield None if overlong or len(line) > MAX_LINE_BYTES else line.removesuffix(b'\r')
+            yield None if overlong or len(line) > MAX_LINE_BYTES else line.rstrip(b'\r')
             overlong = False
         if len(rest) > MAX_LINE_BYTES:  # Forget the beginning of a line that is too long already.
             rest, overlong = b'', True
     if rest or overlong:
-        yield None if overlong or len(rest) > MAX_LINE_BYTES else rest.removesuffix(b'\r')
+        yield None if overlong or len(rest) > MAX_LINE_BYTES else rest.rstrip(b'\r')

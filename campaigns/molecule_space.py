@@ -21,6 +21,9 @@ Report = Callable[[str], None]
 
 NOT_A_MOLECULE = 'not a molecule that can be featurized'
 
+_STEM = 100
+"""Characters of a file's name that go into the name of its rejects, which must not become too long for a file."""
+
 
 def read_molecule_space(
     search_space: Path,
@@ -100,7 +103,7 @@ def reject_unusable(molecules: Molecules, indices: NDArray[np.int64], rejects: R
 
 def rejects_path(cache_dir: Path, field: str, path: Path | None) -> Path | None:
     """Where the rejected lines of a file are written."""
-    return None if path is None else cache_dir / 'rejected' / f'{field}-{path.name.split(".")[0]}.csv'
+    return None if path is None else cache_dir / 'rejected' / f'{field}-{path.name.split(".")[0][:_STEM]}.csv'
 
 
 def report_file(report: Report, field: str, molecules: Molecules, rejects: Rejects) -> None:

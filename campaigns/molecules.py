@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scoutbee.contracts.candidates import Objective
+from scoutbee.contracts.candidates import Candidate, Objective
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.learning import ModelArtifact
 from scoutbee.models.artifacts import load_ensemble
 from scoutbee.models.registry import make_surrogate
+from scoutbee.models.surrogate import Surrogate
+from scoutbee.simulation.efforts import STANDARD, next_effort
 from scoutbee.simulation.ionization import ionization_potential
 from scoutbee.simulation.specifications import SPECIFICATIONS
 
@@ -31,7 +34,10 @@ VALUE_COLUMNS: Mapping[Specification, str] = {
 
 
 class Molecules(EnsembleSearch):
-    """Molecules with a high ionization potential, which GFN2-xTB computes and an ensemble predicts."""
+    """Molecules with a high ionization potential, which GFN2-xTB computes and an ensemble predicts.
+
+    What does not converge is tried again with more effort, as ``Adjustable`` campaigns may.
+    """
 
     name = 'molecules'
     value_field = 'ip_ev'
@@ -69,6 +75,12 @@ class Molecules(EnsembleSearch):
             max_steps=options.max_steps,
         )
 
+    def adjust(self, candidate: Candidate, tried: int) -> Candidate | None:
+        """The molecule with the effort that follows the one that did not converge; see ``simulation.efforts``."""
+        smiles, *effort = candidate.args
+        following = next_effort(effort[0] if effort else STANDARD.name)
+        return None if following is None else replace(candidate, args=(smiles, following))
+
 
 def make_molecules(options: MoleculesOptions, cache_dir: Path, report: Report) -> Molecules:
     """Read everything and be ready.
@@ -81,21 +93,21 @@ def make_molecules(options: MoleculesOptions, cache_dir: Path, report: Report) -
     Raises:
         ConfigurationError: If a setting or a file cannot be used.
     """
-    models = _saved_models(options, report)
-    featurizer = make_surrogate(options.learning.surrogate, options.learning.surrogate_settings).featurizer
+    surrogate = make_surrogate(options.learning.surrogate, options.learning.surrogate_settings)
+    models = _saved_models(options, surrogate, report)
     column = options.value_column or VALUE_COLUMNS[options.qc_specification]
     space, smiles = read_molecule_space(
-        options.search_space, options.training_set, column, featurizer, cache_dir, report
+        options.search_space, options.training_set, column, surrogate.featurizer, cache_dir, report
     )
     _check_known(space, options)
     return Molecules(space, smiles, options, models)
 
 
-def _saved_models(options: MoleculesOptions, report: Report) -> list[ModelArtifact]:
+def _saved_models(options: MoleculesOptions, surrogate: Surrogate, report: Report) -> list[ModelArtifact]:
     if options.models is None:
         return []
     wanted = options.learning.model_count
-    loaded = load_ensemble(options.models, options.learning.surrogate)
+    loaded = load_ensemble(options.models, surrogate)
     if len(loaded) != wanted:
         used = min(wanted, len(loaded))
         report(f'models: {options.models} holds {len(loaded)} models and model_count is {wanted}; {used} are used.')

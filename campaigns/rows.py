@@ -19,13 +19,19 @@ from .lines import MAX_LINE_BYTES, iterate_lines
 SMILES_COLUMN = 'smiles'
 FORMATS = ('.smi', '.csv', '.smi.gz', '.csv.gz')
 
+MAX_SMILES = 4_096
+"""Longest SMILES, in characters, that is looked at. It is far beyond what can be simulated, and what RDKit takes to
+parse and describe a molecule grows with the square of its length: half a second here, minutes at ten times as many."""
+
 OVERLONG = f'longer than {MAX_LINE_BYTES:,} bytes'
 NOT_TEXT = 'not UTF-8 text'
 NUL = 'with NUL bytes'
+CARRIAGE = 'with carriage returns inside'
 NO_SMILES = 'without a SMILES'
 COLUMNS = 'with another number of columns than the header'
 NOT_SMILES = 'not written as SMILES'
 BRACKETS = 'with unbalanced brackets'
+LONG_SMILES = f'with a SMILES longer than {MAX_SMILES:,} characters'
 
 _PATTERN = r'[A-Za-z\[*][A-Za-z0-9@+\-\[\]()=#$:/\\%.*~]*'
 _SMILES = re.compile(_PATTERN).fullmatch
@@ -78,10 +84,12 @@ def iterate_rows(path: Path, field: str, value_column: str | None = None) -> Ite
         if not table and line is not None and _PLAIN(line) is not None and number > 1:
             # Nearly every line of a large file is a SMILES and nothing else; this costs a third of the rest.
             smiles = line.decode('ascii')
-            yield Row(number, smiles, '', _brackets(smiles), line)
+            yield Row(number, smiles, '', _unlikely(smiles), line)
             continue
         reason, text = _as_text(line, first=number == 1)
         if reason is not None:
+            if parse is None and not (line or b'').startswith(b'#'):
+                raise ConfigurationError(_bad_header(path, field, reason))
             yield Row(number, '', '', reason, line)
         elif not text.strip() or (text[0] == '#' and (parse is None or not table)):
             yield None
@@ -93,7 +101,7 @@ def iterate_rows(path: Path, field: str, value_column: str | None = None) -> Ite
         else:
             yield _row(number, line, parse(text))
     if parse is None:
-        raise ConfigurationError(f'{field}: expected a header with a column {SMILES_COLUMN} in {path}, got no text.')
+        raise ConfigurationError(_bad_header(path, field, 'without text'))
 
 
 def check_smiles(smiles: str) -> str | None:
@@ -102,12 +110,22 @@ def check_smiles(smiles: str) -> str | None:
         return NO_SMILES
     if _SMILES(smiles) is None:
         return NOT_SMILES
-    return _brackets(smiles)
+    return _unlikely(smiles)
 
 
-def _brackets(smiles: str) -> str | None:
+def _unlikely(smiles: str) -> str | None:
+    """What is wrong with a text of the right characters."""
+    if len(smiles) > MAX_SMILES:
+        return LONG_SMILES
     balanced = smiles.count('(') == smiles.count(')') and smiles.count('[') == smiles.count(']')
     return None if balanced else BRACKETS
+
+
+def _bad_header(path: Path, field: str, reason: str) -> str:
+    return (
+        f'{field}: expected a header with a column {SMILES_COLUMN} as the first line of {path}, got a line {reason}; '
+        'save the file as UTF-8 text with a header.'
+    )
 
 
 def _is_table(path: Path, field: str) -> bool:
@@ -124,7 +142,10 @@ def _as_text(line: bytes | None, first: bool) -> tuple[str | None, str]:
         text = line.decode('utf-8-sig' if first else 'utf-8')
     except UnicodeDecodeError:
         return NOT_TEXT, ''
-    return (NUL, '') if '\0' in text else (None, text)
+    for mark, reason in (('\0', NUL), ('\r', CARRIAGE)):
+        if mark in text:
+            return reason, ''
+    return None, text
 
 
 def _row(number: int, line: bytes | None, cells: tuple[str, str] | None) -> Row:
@@ -170,5 +191,5 @@ def _header(text: str) -> tuple[list[str], str]:
 def _cells(text: str, delimiter: str) -> list[str]:
     if '"' not in text:
         return text.split(delimiter)
-    # csv refuses three things: a long cell and NUL bytes, which do not come this far, and a lone carriage return.
-    return next(csv.reader([text.replace('\r', ' ')], delimiter=delimiter))
+    # What csv refuses does not come this far: long cells, NUL bytes and carriage returns.
+    return next(csv.reader([text], delimiter=delimiter))

@@ -6,12 +6,8 @@ with some of them, and what was wrong is cached with the features.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import InputTaskError
-from scoutbee.models.space_cache import Progress, ReportingFeaturizer, cached_features
-from scoutbee.models.surrogate import Features, Featurizer
+from scoutbee.models.space_cache import cached_features
+from scoutbee.models.surrogate import Features, Featurizer, Progress, silent
 
 _UNUSABLE = 'screening_unusable'
-_PIECE = 2_000
-_PARALLEL_FROM = 8_000
-"""Inputs from which more processes pay for the second or two that they take to start."""
+_MANY = 8_000
+"""Inputs from which a person may wait long enough to want to know how far it is."""
 
 
 class NothingUsable(InputTaskError):
@@ -72,52 +67,27 @@ class ScreeningFeaturizer:
         """Name and version of the features."""
         return f'screened-1-{self.inner.name}'
 
-    def featurize(self, inputs: Sequence[Any]) -> Screened:
-        """Features of ``n`` inputs, at once where nothing is wrong with them.
+    def featurize(self, inputs: Sequence[Any], progress: Progress = silent) -> Screened:
+        """Features of ``n`` inputs, where what has none is stood in for.
 
         Raises:
             NothingUsable: If not one of them has any.
         """
-        return self.featurize_with_progress(inputs, lambda done, total: None)
-
-    def featurize_with_progress(self, inputs: Sequence[Any], progress: Progress) -> Screened:
-        """The same, telling how far it is where the other featurizer can."""
-        try:
-            return Screened(self._featurize(inputs, progress), np.empty(0, dtype=np.int64))
-        except InputTaskError:
-            unusable = find_unusable(self.inner, inputs)
-        if len(unusable) == len(inputs):
+        found = self.inner.screen(inputs, progress)
+        if not len(found.unusable):
+            return Screened(found.features, found.unusable)
+        if len(found.unusable) == len(inputs):
             raise NothingUsable(f'Expected at least one input that has features, got {len(inputs):,} that have none.')
-        replaced = list(inputs)
-        stand_in = inputs[int(np.setdiff1d(np.arange(len(inputs)), unusable, assume_unique=True)[0])]
-        for row in unusable:
-            replaced[row] = stand_in
-        return Screened(self._featurize(replaced, progress), unusable)
-
-    def _featurize(self, inputs: Sequence[Any], progress: Progress) -> Features:
-        if isinstance(self.inner, ReportingFeaturizer):
-            return self.inner.featurize_with_progress(inputs, progress)
-        return self.inner.featurize(inputs)
+        usable = np.ones(len(inputs), dtype=bool)
+        usable[found.unusable] = False
+        # Row of each input in the features; the first stands in for what has none.
+        rows = np.where(usable, np.cumsum(usable) - 1, 0)
+        return Screened(found.features.take(rows), found.unusable)
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> Screened:
         """The inverse of ``Screened.arrays``, without copying."""
         inner = {name: array for name, array in arrays.items() if name != _UNUSABLE}
         return Screened(self.inner.restore(inner), np.asarray(arrays[_UNUSABLE]))
-
-
-def find_unusable(featurizer: Featurizer, inputs: Sequence[Any]) -> NDArray[np.int64]:
-    """Rows of the inputs that have no features, sorted; on as many processes as it pays."""
-    pieces = [list(inputs[start : start + _PIECE]) for start in range(0, len(inputs), _PIECE)]
-    processes = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    check = partial(_unusable_in, featurizer)
-    if len(inputs) < _PARALLEL_FROM or processes == 1:
-        found = [check(piece) for piece in pieces]
-    else:
-        # Not forked: the caller may hold threads, and a forked child can deadlock on their locks.
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context('spawn')) as pool:
-            found = list(pool.map(check, pieces))
-    rows = [number * _PIECE + row for number, bad in enumerate(found) for row in bad]
-    return np.array(rows, dtype=np.int64)
 
 
 def featurize_screened(
@@ -151,24 +121,10 @@ class _Sentences:
     def __call__(self, done: int, total: int) -> None:
         tenth = 10 * done // max(total, 1)
         begun = self._told >= 0
-        if total < _PARALLEL_FROM or tenth <= self._told or (done == total and not begun):
+        if total < _MANY or tenth <= self._told or (done == total and not begun):
             return  # Few, told already, or all there from the beginning.
         self._told = tenth
         if done:
             self._report(f'Features: {done:,} of {total:,} candidates have theirs.')
         else:
             self._report(f'Features: computing those of {total:,} candidates; the cache keeps them for the next time.')
-
-
-def _unusable_in(featurizer: Featurizer, inputs: Sequence[Any]) -> list[int]:
-    if _has_features(featurizer, inputs):
-        return []
-    return [row for row, each in enumerate(inputs) if not _has_features(featurizer, [each])]
-
-
-def _has_features(featurizer: Featurizer, inputs: Sequence[Any]) -> bool:
-    try:
-        featurizer.featurize(inputs)
-    except InputTaskError:
-        return False
-    return True

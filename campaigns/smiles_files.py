@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import ConfigurationError
+from scoutbee.models.surrogate import LARGEST_VALUE
 
 from .rejects import Rejects
 from .rows import FORMATS, iterate_rows
 
 NOT_A_NUMBER = 'with a value that is not a number'
 NOT_FINITE = 'with a value that is missing or not finite'
+TOO_LARGE = f'with a value beyond {LARGEST_VALUE:g}'
+CONFLICT = 'with another value for a molecule that has one'
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,13 @@ def read_molecules(path: Path, field: str, rejects: Rejects, value_column: str |
         path: A file as ``rows.iterate_rows`` describes it.
         field: Name of the setting that named the file, for messages.
         rejects: Told of each line that cannot be used.
-        value_column: Column of values; the first of several values of a molecule counts.
+        value_column: Column of values. The first value of a molecule counts; lines with another are rejected.
 
     Raises:
         ConfigurationError: If the file cannot be read, lacks a column, or holds nothing that can be used.
     """
-    seen: dict[str, None] = {}
-    lines, values = array('Q'), array('d')
+    seen: dict[str, float] = {}
+    lines = array('Q')
     duplicates = blanks = 0
     before = rejects.count
     for row in iterate_rows(path, field, value_column):
@@ -71,15 +74,17 @@ def read_molecules(path: Path, field: str, rejects: Rejects, value_column: str |
         reason, value = row.reason, math.nan
         if reason is None and value_column is not None:
             reason, value = _number(row.value)
+        known = seen.get(row.smiles) if reason is None else None
+        if known is not None and value_column is not None and known != value:
+            reason = CONFLICT
         if reason is not None:
             rejects.add(row.line, reason, row.text)
-        elif row.smiles in seen:
+        elif known is not None:
             duplicates += 1
         else:
-            seen[row.smiles] = None
+            seen[row.smiles] = value
             lines.append(row.line)
-            values.append(value)
-    numbers = np.frombuffer(values, dtype=np.float64) if value_column is not None and seen else np.empty(0)
+    numbers = np.fromiter(seen.values(), dtype=np.float64) if value_column is not None else np.empty(0)
     found = Molecules(path, list(seen), lines, numbers, duplicates, blanks, rejects.count - before)
     if not found.smiles:
         raise ConfigurationError(nothing_left(found, field, rejects))
@@ -89,11 +94,15 @@ def read_molecules(path: Path, field: str, rejects: Rejects, value_column: str |
 def _number(text: str) -> tuple[str | None, float]:
     if not text:
         return NOT_FINITE, math.nan
+    if '_' in text or not text.isascii():  # Python reads these as numbers; whoever wrote them may have meant another.
+        return NOT_A_NUMBER, math.nan
     try:
         value = float(text)
     except ValueError:
         return NOT_A_NUMBER, math.nan
-    return (None, value) if math.isfinite(value) else (NOT_FINITE, math.nan)
+    if not math.isfinite(value):
+        return NOT_FINITE, math.nan
+    return (None, value) if abs(value) <= LARGEST_VALUE else (TOO_LARGE, math.nan)
 
 
 def nothing_left(found: Molecules, field: str, rejects: Rejects) -> str:

@@ -129,6 +129,26 @@ class Fingerprint:
             },
         )
 
+    def check(self, artifact: ModelArtifact) -> None:
+        """See whether a model can be used; see ``Surrogate.check``.
+
+        Raises:
+            InputTaskError: If it cannot.
+        """
+        if artifact.surrogate != self.name:
+            raise InputTaskError(
+                f'Expected a model of the surrogate {self.name!r}, got one of {artifact.surrogate!r}; train one first.'
+            )
+        shapes = {name: array.shape for name, array in artifact.arrays.items()}
+        if shapes != _SHAPES:
+            raise InputTaskError(f'Expected a fingerprint model of arrays {_SHAPES}, got {shapes}; train it again.')
+        radius = artifact.config.get('settings', {}).get('radius')
+        if radius != self.radius:
+            raise InputTaskError(
+                f'Expected a fingerprint model of radius {self.radius}, got one of radius {radius}; '
+                'set radius to the same, or train it again.'
+            )
+
     def predict(self, artifact: ModelArtifact, features: FingerprintFeatures) -> NDArray[np.float32]:
         """Predicted values, shape (n,), in the unit of the observations.
 
@@ -136,7 +156,7 @@ class Fingerprint:
             InputTaskError: If the artifact is another surrogate's or damaged, or of another radius, or the
                 features are not of fingerprints.
         """
-        self._check(artifact)
+        self.check(artifact)
         _check_features(features)
         predicted = np.empty(len(features), dtype=np.float32)
         for start in range(0, len(features), _BLOCK):
@@ -155,21 +175,6 @@ class Fingerprint:
         matrix = _design(features.take(rows), means, scales, 1.0)
         fragments, descriptors = matrix[:, :HASH_SIZE], matrix[:, HASH_SIZE:]
         return most_evident((fragments @ fragments.T).toarray(), (descriptors @ descriptors.T).toarray(), targets[rows])
-
-    def _check(self, artifact: ModelArtifact) -> None:
-        if artifact.surrogate != self.name:
-            raise InputTaskError(
-                f'Expected a model of the surrogate {self.name!r}, got one of {artifact.surrogate!r}; train one first.'
-            )
-        shapes = {name: array.shape for name, array in artifact.arrays.items()}
-        if shapes != _SHAPES:
-            raise InputTaskError(f'Expected a fingerprint model of arrays {_SHAPES}, got {shapes}; train it again.')
-        radius = artifact.config.get('settings', {}).get('radius')
-        if radius != self.radius:
-            raise InputTaskError(
-                f'Expected a fingerprint model of radius {self.radius}, got one of radius {radius}; '
-                'set radius to the same, or train it again.'
-            )
 
 
 def _weights(matrix: Any, targets: Array, evidence: Evidence, draw: Draw, seed: int) -> Array:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -15,7 +12,9 @@ from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import InputTaskError
 
+from .featurizing import screen_in_pieces
 from .fingerprint_features import HASH_SIZE, FingerprintFeatures, join_fingerprints, restore_fingerprints
+from .surrogate import Progress, Screening, silent
 
 PROPERTIES = (
     'NumHeavyAtoms',
@@ -63,21 +62,25 @@ class FingerprintFeaturizer:
         """Name and version of the features."""
         return f'fingerprint-r{self.radius}-1'
 
-    def featurize(self, inputs: Sequence[Any]) -> FingerprintFeatures:
+    def screen(self, inputs: Sequence[Any], progress: Progress = silent) -> Screening[FingerprintFeatures]:
+        """Features of those of ``n`` SMILES that can be parsed and have atoms, told of every 1,000 molecules."""
+        return screen_in_pieces(
+            partial(screen_fingerprints, radius=self.radius),
+            join_fingerprints,
+            inputs,
+            piece=_PIECE,
+            processes=self.processes,
+            parallel_from=PARALLEL_FROM,
+            progress=progress,
+        )
+
+    def featurize(self, inputs: Sequence[Any], progress: Progress = silent) -> FingerprintFeatures:
         """Features of ``n`` SMILES, in order.
 
         Raises:
             InputTaskError: If one cannot be parsed or has no atoms; it names the first such.
         """
-        work = partial(fingerprints_of, radius=self.radius)
-        processes = self.processes or _cores()
-        # A daemonic process (a worker of multiprocessing's pool) may not have children.
-        if processes == 1 or len(inputs) < PARALLEL_FROM or multiprocessing.current_process().daemon:
-            return work(inputs)
-        pieces = [inputs[start : start + _PIECE] for start in range(0, len(inputs), _PIECE)]
-        # Not forked: the caller may hold threads, and a forked child can deadlock on their locks.
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context('spawn')) as pool:
-            return join_fingerprints(list(pool.map(work, pieces)))
+        return self.screen(inputs, progress).complete()
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> FingerprintFeatures:
         """The inverse of ``FingerprintFeatures.arrays``, without copying.
@@ -94,32 +97,40 @@ class FingerprintFeaturizer:
         return features
 
 
-def fingerprints_of(smiles: Sequence[Any], radius: int) -> FingerprintFeatures:
-    """Features of ``n`` SMILES, in this process.
-
-    Raises:
-        InputTaskError: If one cannot be parsed or has no atoms; it names the first such.
-    """
+def screen_fingerprints(smiles: Sequence[Any], radius: int) -> Screening[FingerprintFeatures]:
+    """Features of those of ``n`` SMILES that can be parsed and have atoms, made in this process."""
     from rdkit import rdBase
 
-    offsets = np.zeros(len(smiles) + 1, dtype=np.int64)
+    offsets = [0]
     columns: list[int] = []
     counts: list[int] = []
     descriptors = np.empty((len(smiles), len(DESCRIPTORS)), dtype=np.float32)
+    unusable: list[int] = []
+    fault: str | None = None
     generator, properties, surfaces = _calculators(radius)
     with rdBase.BlockLogs():
         for row, text in enumerate(smiles):
-            mol = _parse(text)
+            try:
+                mol = _parse(text)
+            except InputTaskError as error:
+                unusable.append(row)
+                fault = fault or str(error)
+                continue
             fragments = generator.GetCountFingerprint(mol).GetNonzeroElements()
             columns.extend(fragments.keys())
             counts.extend(min(count, 255) for count in fragments.values())
-            offsets[row + 1] = len(columns)
-            descriptors[row] = (*properties.ComputeProperties(mol), *surfaces(mol))
+            descriptors[len(offsets) - 1] = (*properties.ComputeProperties(mol), *surfaces(mol))
+            offsets.append(len(columns))
+    descriptors = descriptors[: len(offsets) - 1]
     # Some indices of shape divide by zero for molecules of one or two atoms.
     np.nan_to_num(descriptors, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    return FingerprintFeatures(
-        offsets, np.asarray(columns, dtype=np.uint16), np.asarray(counts, dtype=np.uint8), descriptors
+    features = FingerprintFeatures(
+        np.asarray(offsets, dtype=np.int64),
+        np.asarray(columns, dtype=np.uint16),
+        np.asarray(counts, dtype=np.uint8),
+        descriptors,
     )
+    return Screening(features, np.asarray(unusable, dtype=np.int64), fault)
 
 
 def _parse(text: Any) -> Any:
@@ -140,9 +151,3 @@ def _calculators(radius: int) -> tuple[Any, Any, Any]:
     from rdkit.Chem.rdMolDescriptors import Properties, SlogP_VSA_
 
     return GetMorganGenerator(radius=radius, fpSize=HASH_SIZE), Properties(list(PROPERTIES)), SlogP_VSA_
-
-
-def _cores() -> int:
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -122,37 +122,12 @@ class GaussianProcess:
         }
         return ModelArtifact(self.name, {'settings': asdict(self)}, arrays, metrics)
 
-    def predict(self, artifact: ModelArtifact, features: Vectors) -> NDArray[np.float32]:
-        """Predicted values, shape (n,), in the unit of the observations.
+    def check(self, artifact: ModelArtifact) -> None:
+        """See whether a model can be used; see ``Surrogate.check``.
 
         Raises:
-            InputTaskError: If the artifact is another surrogate's or damaged, or the points are not finite or have
-                another number of coordinates.
+            InputTaskError: If it cannot.
         """
-        self._check(artifact)
-        arrays = artifact.arrays
-        _check_points(features, arrays['points'].shape[1])
-        kernel = Kernel(arrays['length_scales'], float(arrays['amplitude']), float(arrays['noise']))
-        prior = Prior(arrays['frequencies'], arrays['phases'], arrays['prior_weights'], kernel.amplitude)
-        predicted = np.empty(len(features), dtype=np.float32)
-        for start in range(0, len(features), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            points = (features.points[part] - arrays['centre']) / arrays['widths']
-            standard = kernel(points, arrays['points']) @ arrays['alpha']
-            if prior.weights.any():
-                standard += prior(points)
-            predicted[part] = arrays['mean'] + arrays['scale'] * standard
-        return predicted
-
-    def _fit(self, points: Array, targets: Array, seed: int) -> tuple[Kernel, float]:
-        """Hyperparameters; all members find the same, so that they are draws from one posterior."""
-        rng = Draw.of(0).generator(seed, len(points))
-        if len(points) > self.fit_size:
-            rows = np.sort(rng.choice(len(points), self.fit_size, replace=False))
-            points, targets = points[rows], targets[rows]
-        return fit_kernel(points, targets, self.anisotropic, self.restarts, int(rng.integers(2**31)))
-
-    def _check(self, artifact: ModelArtifact) -> None:
         if artifact.surrogate != self.name:
             raise InputTaskError(
                 f'Expected a model of the surrogate {self.name!r}, got one of {artifact.surrogate!r}; train one first.'
@@ -177,6 +152,36 @@ class GaussianProcess:
                 f'{wrong}; train it again.'
             )
 
+    def predict(self, artifact: ModelArtifact, features: Vectors) -> NDArray[np.float32]:
+        """Predicted values, shape (n,), in the unit of the observations.
+
+        Raises:
+            InputTaskError: If the artifact is another surrogate's or damaged, or the points are not finite or have
+                another number of coordinates.
+        """
+        self.check(artifact)
+        arrays = artifact.arrays
+        _check_points(features, arrays['points'].shape[1])
+        kernel = Kernel(arrays['length_scales'], float(arrays['amplitude']), float(arrays['noise']))
+        prior = Prior(arrays['frequencies'], arrays['phases'], arrays['prior_weights'], kernel.amplitude)
+        predicted = np.empty(len(features), dtype=np.float32)
+        for start in range(0, len(features), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            points = (features.points[part] - arrays['centre']) / arrays['widths']
+            standard = kernel(points, arrays['points']) @ arrays['alpha']
+            if prior.weights.any():
+                standard += prior(points)
+            predicted[part] = arrays['mean'] + arrays['scale'] * standard
+        return predicted
+
+    def _fit(self, points: Array, targets: Array, seed: int) -> tuple[Kernel, float]:
+        """Hyperparameters; all members find the same, so that they are draws from one posterior."""
+        rng = Draw.of(0).generator(seed, len(points))
+        if len(points) > self.fit_size:
+            rows = np.sort(rng.choice(len(points), self.fit_size, replace=False))
+            points, targets = points[rows], targets[rows]
+        return fit_kernel(points, targets, self.anisotropic, self.restarts, int(rng.integers(2**31)))
+
 
 def _condition(kernel: Kernel, points: Array, residuals: Array) -> Array:
     """Weight of each observation's covariance in the prediction, shape (n,): (K + noise)^-1 of the residuals."""
@@ -191,13 +196,13 @@ def _condition(kernel: Kernel, points: Array, residuals: Array) -> Array:
 def _widths(points: Array) -> Array:
     """Standard deviation of each coordinate; 1 where it never varies."""
     stds = points.std(axis=0)
-    return np.where(stds > 1e-12 * np.maximum(1.0, np.abs(points).max(axis=0)), stds, 1.0)
+    return np.where(stds > 1e-12 * np.abs(points).max(axis=0), stds, 1.0)
 
 
 def _deviation(values: Array) -> float:
     """Standard deviation of the values; 0 where they differ by rounding alone."""
     std = float(values.std())
-    return std if std > 1e-12 * max(1.0, float(np.abs(values).max())) else 0.0
+    return std if std > 1e-12 * float(np.abs(values).max()) else 0.0
 
 
 def _check_points(features: Vectors, dimension: int | None = None) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,7 +13,9 @@ from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import InputTaskError
 
+from .featurizing import screen_in_pieces
 from .graphs import ATOM_COLUMNS, BOND_COLUMNS, MoleculeGraphs, join_graphs, restore_graphs
+from .surrogate import Progress, Screening, silent
 
 ELEMENTS = ('H', 'Li', 'B', 'C', 'N', 'O', 'F', 'Na', 'Si', 'P', 'S', 'Cl', 'Se', 'Br', 'I')
 """Elements with a code of their own, from 1; any other has code 0."""
@@ -45,32 +44,25 @@ class GraphFeaturizer:
         """Name and version of the features."""
         return 'molecule-graphs-1'
 
-    def featurize(self, inputs: Sequence[Any]) -> MoleculeGraphs:
+    def screen(self, inputs: Sequence[Any], progress: Progress = silent) -> Screening[MoleculeGraphs]:
+        """Graphs of those of ``n`` SMILES that can be parsed and have atoms, told of every 2,000 molecules."""
+        return screen_in_pieces(
+            screen_graphs,
+            join_graphs,
+            inputs,
+            piece=_PIECE,
+            processes=self.processes,
+            parallel_from=PARALLEL_FROM,
+            progress=progress,
+        )
+
+    def featurize(self, inputs: Sequence[Any], progress: Progress = silent) -> MoleculeGraphs:
         """Graphs of ``n`` SMILES, in order.
 
         Raises:
             InputTaskError: If one cannot be parsed or has no atoms; it names the first such.
         """
-        return self.featurize_with_progress(inputs, lambda done, total: None)
-
-    def featurize_with_progress(self, inputs: Sequence[Any], progress: Callable[[int, int], None]) -> MoleculeGraphs:
-        """Like ``featurize``, calling ``progress(done, total)`` every 2,000 molecules.
-
-        Raises:
-            InputTaskError: If one cannot be parsed or has no atoms; it names the first such.
-        """
-        pieces = [list(inputs[i : i + _PIECE]) for i in range(0, len(inputs), _PIECE)] or [[]]
-        processes = min(self.processes or usable_cores(), len(pieces))
-        if processes == 1 or len(inputs) < PARALLEL_FROM or multiprocessing.current_process().daemon:
-            return _join(map(graphs_of, pieces), len(inputs), progress)
-        # Not forked: the caller may hold threads (Parsl, TensorFlow), and a forked child can deadlock on their locks.
-        context = multiprocessing.get_context('spawn')
-        with ProcessPoolExecutor(processes, mp_context=context) as pool:
-            try:
-                return _join(pool.map(graphs_of, pieces), len(inputs), progress)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        return self.screen(inputs, progress).complete()
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> MoleculeGraphs:
         """The inverse of ``MoleculeGraphs.arrays``, without copying.
@@ -81,29 +73,8 @@ class GraphFeaturizer:
         return restore_graphs(arrays)
 
 
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _join(parts: Iterable[MoleculeGraphs], total: int, progress: Callable[[int, int], None]) -> MoleculeGraphs:
-    done: list[MoleculeGraphs] = []
-    count = 0
-    for part in parts:
-        done.append(part)
-        count += len(part)
-        progress(count, total)
-    return join_graphs(done)
-
-
-def graphs_of(smiles: Sequence[str]) -> MoleculeGraphs:
-    """Graphs of ``n`` SMILES, in this process.
-
-    Raises:
-        InputTaskError: If one cannot be parsed or has no atoms; it names the first such.
-    """
+def screen_graphs(smiles: Sequence[Any]) -> Screening[MoleculeGraphs]:
+    """Graphs of those of ``n`` SMILES that can be parsed and have atoms, made in this process."""
     from rdkit import rdBase
 
     atoms: list[int] = []
@@ -112,14 +83,21 @@ def graphs_of(smiles: Sequence[str]) -> MoleculeGraphs:
     ends: list[int] = []
     atom_counts = [0]
     bond_counts = [0]
+    unusable: list[int] = []
+    fault: str | None = None
     with rdBase.BlockLogs():
-        for text in smiles:
-            mol = _parse(text)
+        for row, text in enumerate(smiles):
+            try:
+                mol = _parse(text)
+            except InputTaskError as error:
+                unusable.append(row)
+                fault = fault or str(error)
+                continue
             _add_atoms(mol, atoms)
             _add_bonds(mol, bonds, begins, ends)
             atom_counts.append(len(atoms))
             bond_counts.append(len(bonds))
-    return MoleculeGraphs(
+    graphs = MoleculeGraphs(
         np.asarray(atom_counts, dtype=np.int64),
         np.asarray(bond_counts, dtype=np.int64),
         np.asarray(atoms, dtype=np.uint32),
@@ -127,14 +105,15 @@ def graphs_of(smiles: Sequence[str]) -> MoleculeGraphs:
         np.asarray(begins, dtype=np.uint16),
         np.asarray(ends, dtype=np.uint16),
     )
+    return Screening(graphs, np.asarray(unusable, dtype=np.int64), fault)
 
 
-def _parse(text: str) -> Any:
+def _parse(text: Any) -> Any:
     from rdkit.Chem import MolFromSmiles
 
     mol = MolFromSmiles(text) if isinstance(text, str) else None
     if mol is None:
-        raise InputTaskError(f'Expected a molecule as SMILES that RDKit can parse, got {text!r}; take it out.')
+        raise InputTaskError(f'Expected a molecule as SMILES that RDKit can parse, got {text!r:.200}; take it out.')
     if not 0 < mol.GetNumAtoms() <= MAX_ATOMS:
         raise InputTaskError(
             f'Expected a molecule of 1 to {MAX_ATOMS} heavy atoms, got {mol.GetNumAtoms()} in '

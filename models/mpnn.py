@@ -93,6 +93,14 @@ class Mpnn(BaseModel):
         arrays: dict[str, NDArray[Any]] = {**result.weights, 'target_scale': np.asarray(scale, dtype=np.float64)}
         return ModelArtifact(NAME, config, arrays, metrics)
 
+    def check(self, artifact: ModelArtifact) -> None:
+        """See whether a model can be used; see ``Surrogate.check``.
+
+        Raises:
+            InputTaskError: If it cannot.
+        """
+        _read(artifact)
+
     def predict(self, artifact: ModelArtifact, features: MoleculeGraphs) -> NDArray[np.float32]:
         """Predicted values, shape (n,), in the unit the model was trained on.
 
@@ -133,11 +141,8 @@ class Mpnn(BaseModel):
 
 def _scale(values: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and standard deviation to scale by; 1 for a deviation that is nothing but rounding."""
-    with np.errstate(over='ignore', invalid='ignore'):
-        mean, deviation = float(values.mean()), float(values.std())
-    if not np.isfinite([mean, deviation]).all():
-        raise InputTaskError('Expected values whose mean and deviation are finite, got some too large for that.')
-    return mean, deviation if deviation > 1e-12 * max(1.0, abs(mean)) else 1.0
+    mean, deviation = float(values.mean()), float(values.std())
+    return mean, deviation if deviation > 1e-12 * float(np.abs(values).max()) else 1.0
 
 
 def _read(artifact: ModelArtifact) -> tuple[Mpnn, dict[str, NDArray[np.float32]], tuple[float, float]]:

@@ -14,38 +14,26 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import ConfigurationError, TaskError
 
-from .surrogate import Features, Featurizer
+from .surrogate import Features, FeatureSource, Progress, silent
 
 FORMAT_VERSION = 1
 """Part of the hash: raise it when the folder's layout changes."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many inputs have features, and how many there are."""
 
 _MANIFEST = 'manifest.json'
 _ABANDONED_SECONDS = 86_400.0
 
 
-@runtime_checkable
-class ReportingFeaturizer(Protocol):
-    """A featurizer that can say how far it is."""
-
-    def featurize_with_progress(self, inputs: Sequence[Any], progress: Progress) -> Features:
-        """Like ``Featurizer.featurize``, calling ``progress`` now and then."""
-        ...
-
-
 def cached_features(
-    featurizer: Featurizer, inputs: Sequence[str], cache_dir: Path, progress: Progress | None = None
+    featurizer: FeatureSource, inputs: Sequence[str], cache_dir: Path, progress: Progress = silent
 ) -> Features:
     """Features of ``n`` inputs, from the cache where it has them.
 
@@ -59,11 +47,11 @@ def cached_features(
         InputTaskError: If an input has no features.
         ConfigurationError: If the cache folder cannot be written.
     """
-    report = progress or (lambda done, total: None)
     entry = Path(cache_dir) / content_hash(featurizer, inputs)
     features = _restore(featurizer, entry, len(inputs))
     if features is None:
-        made = _featurize(featurizer, inputs, report)
+        progress(0, len(inputs))
+        made = featurizer.featurize(inputs, progress)
         try:
             _store(made.arrays(), len(made), entry)
         except OSError as error:
@@ -73,11 +61,11 @@ def cached_features(
             ) from error
         # What was just made is dropped for its memory-mapped copy, which other processes on this machine share.
         features = _restore(featurizer, entry, len(inputs)) or made
-    report(len(inputs), len(inputs))
+    progress(len(inputs), len(inputs))
     return features
 
 
-def content_hash(featurizer: Featurizer, inputs: Sequence[str]) -> str:
+def content_hash(featurizer: FeatureSource, inputs: Sequence[str]) -> str:
     """Name of the cache's entry for these inputs: 32 hexadecimal digits after the featurizer's name."""
     digest = hashlib.sha256(f'{FORMAT_VERSION}\n{featurizer.name}\n{len(inputs)}\n'.encode())
     for text in inputs:
@@ -87,14 +75,7 @@ def content_hash(featurizer: Featurizer, inputs: Sequence[str]) -> str:
     return f'{"".join(c if c.isalnum() or c in "-_." else "-" for c in featurizer.name)}-{digest.hexdigest()[:32]}'
 
 
-def _featurize(featurizer: Featurizer, inputs: Sequence[str], report: Progress) -> Features:
-    report(0, len(inputs))
-    if isinstance(featurizer, ReportingFeaturizer):
-        return featurizer.featurize_with_progress(inputs, report)
-    return featurizer.featurize(inputs)
-
-
-def _restore(featurizer: Featurizer, entry: Path, size: int) -> Features | None:
+def _restore(featurizer: FeatureSource, entry: Path, size: int) -> Features | None:
     """The entry's features; None where there is no entry, or it is damaged (which is then moved out of the way)."""
     if not entry.is_dir():
         return None

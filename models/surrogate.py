@@ -6,7 +6,7 @@ training several with different members' seeds, each in its own task.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -35,22 +35,66 @@ class Features(Protocol):
 
 F = TypeVar('F', bound=Features)
 
+Progress = Callable[[int, int], None]
+"""Called with how many inputs were looked at, and how many there are."""
 
-class Featurizer(Protocol):
-    """Turns what a person writes about a candidate into features."""
+
+def silent(done: int, total: int) -> None:
+    """Progress that nobody wants to hear of."""
+
+
+@dataclass(frozen=True)
+class Screening(Generic[F]):
+    """Features of those of ``n`` inputs that have some.
+
+    Attributes:
+        features: Features of the usable inputs, in their order; ``n - len(unusable)``.
+        unusable: Rows of the inputs that have none; shape (unusable,), int64, sorted.
+        fault: What is wrong with the first of these, as a sentence; None where there are none.
+    """
+
+    features: F
+    unusable: NDArray[np.int64]
+    fault: str | None = None
+
+    def complete(self) -> F:
+        """The features, of every input.
+
+        Raises:
+            InputTaskError: If an input has none; it names the first such.
+        """
+        if self.fault is not None:
+            raise InputTaskError(self.fault)
+        return self.features
+
+
+class FeatureSource(Protocol):
+    """Makes features, and makes them again of what a cache kept."""
 
     @property
     def name(self) -> str:
         """Name and version of the features, which are part of the cache's key."""
         ...
 
-    def featurize(self, inputs: Sequence[Any]) -> Features:
+    def featurize(self, inputs: Sequence[Any], progress: Progress = silent) -> Features:
         """Features of ``n`` inputs; raises ``InputTaskError`` naming the first that has none."""
         ...
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> Features:
         """The inverse of ``Features.arrays``; accepts memory-mapped arrays and does not copy them."""
         ...
+
+
+class Featurizer(FeatureSource, Protocol):
+    """Turns what a person writes about a candidate into features."""
+
+    def screen(self, inputs: Sequence[Any], progress: Progress = silent) -> Screening[Any]:
+        """Features of those of ``n`` inputs that have some, and which have none, in one pass."""
+        ...
+
+
+LARGEST_VALUE = 1e36
+"""Largest magnitude of a value that is learned: predictions near it still fit a float32."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +106,7 @@ class TrainingData(Generic[F]):
         values: The objective's values, shape (n,), float64, in its unit.
 
     Raises:
-        InputTaskError: If lengths differ, nothing is there, or a value is not finite.
+        InputTaskError: If lengths differ, nothing is there, or a value is not finite or beyond ``LARGEST_VALUE``.
     """
 
     features: F
@@ -78,6 +122,12 @@ class TrainingData(Generic[F]):
         bad = int((~np.isfinite(self.values)).sum())
         if bad:
             raise InputTaskError(f'Expected finite values to train on, got {bad} of {len(self.values)} that are not.')
+        largest = float(np.abs(self.values).max())
+        if largest > LARGEST_VALUE:
+            raise InputTaskError(
+                f'Expected values to train on of at most {LARGEST_VALUE:g} in magnitude, got {largest:g}; use another '
+                'unit.'
+            )
 
 
 class Surrogate(Protocol):
@@ -106,6 +156,14 @@ class Surrogate(Protocol):
 
         Raises:
             TaskError: If training came to nothing usable (values that are not finite, say).
+        """
+        ...
+
+    def check(self, artifact: ModelArtifact) -> None:
+        """See, without heavy imports, whether a model can be used for predictions.
+
+        Raises:
+            InputTaskError: If it is not this surrogate's, or its arrays do not fit its configuration.
         """
         ...
 

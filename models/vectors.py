@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import InputTaskError
 
+from .surrogate import Progress, Screening, silent
+
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
@@ -58,28 +60,30 @@ class VectorFeaturizer:
         """Name and version of the features."""
         return 'vectors-1'
 
-    def featurize(self, inputs: Sequence[Any]) -> Vectors:
+    def screen(self, inputs: Sequence[Any], progress: Progress = silent) -> Screening[Vectors]:
+        """Points from those of ``n`` inputs that are ``d`` finite numbers, ``d`` as in the first; (0, 0) from none."""
+        rows: list[NDArray[np.float64]] = []
+        unusable: list[int] = []
+        fault: str | None = None
+        for index, point in enumerate(inputs):
+            row = _row(index, point, len(rows[0]) if rows else None)
+            if isinstance(row, str):
+                unusable.append(index)
+                fault = fault or row
+            else:
+                rows.append(row)
+        progress(len(inputs), len(inputs))
+        points = Vectors(np.stack(rows) if rows else np.empty((0, 0)))
+        return Screening(points, np.asarray(unusable, dtype=np.int64), fault)
+
+    def featurize(self, inputs: Sequence[Any], progress: Progress = silent) -> Vectors:
         """Points from ``n`` sequences of ``d`` numbers; none at all give shape (0, 0).
 
         Raises:
             InputTaskError: If one is not a sequence of numbers, has another length than the first, or holds a number
                 that is not finite; it names the first such.
         """
-        if len(inputs) == 0:
-            return Vectors(np.empty((0, 0)))
-        rows = [_row(index, point) for index, point in enumerate(inputs)]
-        width = len(rows[0])
-        for index, row in enumerate(rows):
-            if len(row) != width:
-                raise InputTaskError(
-                    f'Expected every point to have {width} coordinates as the first has, got {len(row)} in point '
-                    f'{index}: {inputs[index]!r}.'
-                )
-        points = np.stack(rows)
-        bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
-        if len(bad):
-            raise InputTaskError(f'Expected finite coordinates, got {inputs[bad[0]]!r} in point {bad[0]}.')
-        return Vectors(points)
+        return self.screen(inputs, progress).complete()
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> Vectors:
         """The inverse of ``Vectors.arrays``, without copying.
@@ -92,11 +96,19 @@ class VectorFeaturizer:
         return Vectors(arrays['points'])
 
 
-def _row(index: int, point: Any) -> NDArray[np.float64]:
+def _row(index: int, point: Any, width: int | None) -> NDArray[np.float64] | str:
+    """The point as an array, or why it cannot be one."""
     try:
         row = np.asarray(point, dtype=np.float64)
     except (TypeError, ValueError):
         row = np.empty((0, 0))
     if row.ndim != 1 or len(row) == 0:
-        raise InputTaskError(f'Expected a point as a sequence of numbers, got {point!r} as point {index}.')
+        return f'Expected a point as a sequence of numbers, got {point!r:.200} as point {index}.'
+    if width is not None and len(row) != width:
+        return (
+            f'Expected every point to have {width} coordinates as the first has, got {len(row)} in point {index}: '
+            f'{point!r:.200}.'
+        )
+    if not np.isfinite(row).all():
+        return f'Expected finite coordinates, got {point!r:.200} in point {index}.'
     return row

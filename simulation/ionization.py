@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from scoutbee.contracts.errors import InputTaskError
 
+from .efforts import STANDARD, Effort, effort_named
 from .errors import MissingProgramError, OpenShellError, ScfError
 from .records import IonizationRecord, StateRecord
 from .specifications import SPECIFICATIONS, Specification, specification_named
@@ -35,7 +36,12 @@ _SAME_ENERGY_HARTREE = 1e-5
 
 
 def ionization_potential(
-    smiles: str, specification: str = 'xtb', seed: int = 1, max_steps: int = MAX_STEPS
+    smiles: str,
+    effort: str = STANDARD.name,
+    *,
+    specification: str = 'xtb',
+    seed: int = 1,
+    max_steps: int = MAX_STEPS,
 ) -> dict[str, Any]:
     """The ionization potential of a neutral closed-shell molecule.
 
@@ -43,9 +49,10 @@ def ionization_potential(
 
     Args:
         smiles: The molecule.
+        effort: A name of ``efforts.EFFORTS``; one beyond the first is for what did not converge.
         specification: A name of ``SPECIFICATIONS``.
         seed: Seed of the embedding; another seed may reach another conformer (typically within 0.1 eV).
-        max_steps: Optimizer steps allowed for each relaxation.
+        max_steps: Optimizer steps allowed for each relaxation with the first effort.
 
     Returns:
         An ``IonizationRecord`` as plain data: ``ip_ev`` in eV and all it rests on.
@@ -55,18 +62,19 @@ def ionization_potential(
         InputTaskError: If another argument is not valid.
     """
     wall, cpu = time.perf_counter(), time.process_time()
-    chosen = specification_named(specification)
+    chosen, trying = specification_named(specification), effort_named(effort)
     if max_steps < 1:
         raise InputTaskError(f'Expected at least 1 optimizer step to be allowed, got {max_steps!r}.')
     try:
         from .molecule import build_molecule
 
+        seed, max_steps = seed + trying.seed_offset, max_steps * trying.steps_factor
         molecule = build_molecule(smiles, seed)
-        states = _compute(molecule, chosen, max_steps)
+        states = _compute(molecule, chosen, max_steps, trying)
     except ImportError as error:
         raise MissingProgramError(smiles, f'{error}; install rdkit, ase and tblite there') from error
-    record = _record(molecule, chosen, states, seed, max_steps, time.perf_counter() - wall, time.process_time() - cpu)
-    return record.plain()
+    seconds = time.perf_counter() - wall, time.process_time() - cpu
+    return _record(molecule, chosen, states, trying, seed, max_steps, seconds).plain()
 
 
 @dataclass(frozen=True)
@@ -79,23 +87,23 @@ class _States:
     gap_ev: float | None
 
 
-def _compute(molecule: Molecule, chosen: Specification, max_steps: int) -> _States:
+def _compute(molecule: Molecule, chosen: Specification, max_steps: int, effort: Effort) -> _States:
     from .xtb import Geometry, Level, relax, single_point
 
     start = Geometry(molecule.smiles, molecule.numbers, molecule.coordinates)
-    relaxed = relax(start, Level(chosen.geometry_method, 0, 1), max_steps)
+    relaxed = relax(start, Level(chosen.geometry_method, 0, 1), max_steps, effort)
     neutral_level, cation_level = Level(chosen.method, 0, 1), Level(chosen.method, 1, 2)
-    neutral = single_point(relaxed.geometry, neutral_level)
+    neutral = single_point(relaxed.geometry, neutral_level, effort)
     _check_closed_shell(molecule.smiles, neutral.gap_ev)
     if chosen.method == chosen.geometry_method:
         _check_same(molecule.smiles, relaxed.energy_hartree, neutral.energy_hartree)
     neutral_state = _state(molecule, 0, relaxed.geometry, neutral.energy_hartree, relaxed, neutral.damped)
     if chosen.ip_kind == 'vertical':
-        vertical = single_point(relaxed.geometry, cation_level)
+        vertical = single_point(relaxed.geometry, cation_level, effort)
         state = _state(molecule, 1, relaxed.geometry, vertical.energy_hartree, None, vertical.damped)
         return _States(neutral_state, state, vertical.energy_hartree, neutral.gap_ev)
-    cation = relax(relaxed.geometry, cation_level, max_steps)
-    again = single_point(cation.geometry, cation_level)
+    cation = relax(relaxed.geometry, cation_level, max_steps, effort)
+    again = single_point(cation.geometry, cation_level, effort)
     _check_same(molecule.smiles, cation.energy_hartree, again.energy_hartree)
     state = _state(molecule, 1, cation.geometry, again.energy_hartree, cation, again.damped)
     return _States(neutral_state, state, cation.first_energy_hartree, neutral.gap_ev)
@@ -140,7 +148,13 @@ def _state(
 
 
 def _record(
-    molecule: Molecule, chosen: Specification, states: _States, seed: int, max_steps: int, wall: float, cpu: float
+    molecule: Molecule,
+    chosen: Specification,
+    states: _States,
+    effort: Effort,
+    seed: int,
+    max_steps: int,
+    seconds: tuple[float, float],
 ) -> IonizationRecord:
     from ase.data import chemical_symbols
 
@@ -166,12 +180,13 @@ def _record(
         cation=cation,
         bonds_changed=any((neutral.bonds_broken, neutral.bonds_formed, cation.bonds_broken, cation.bonds_formed)),
         embedding=molecule.embedding,
+        effort=effort.name,
         seed=seed,
         max_steps=max_steps,
         force_tolerance_ev_per_angstrom=FORCE_TOLERANCE,
         versions={name: _version(name) for name in ('rdkit', 'ase', 'tblite', 'scoutbee')},
-        wall_seconds=wall,
-        cpu_seconds=cpu,
+        wall_seconds=seconds[0],
+        cpu_seconds=seconds[1],
     )
 
 

@@ -84,7 +84,8 @@ class IonizationRecord:
         cation: The cation.
         bonds_changed: Whether any bond of the SMILES is gone, or any other is there, in either state.
         embedding: Where the first geometry came from.
-        seed: Seed asked for.
+        effort: Name of the settings of the iterations (see ``efforts``).
+        seed: Seed of the embedding that was begun with.
         max_steps: Optimizer steps allowed for each relaxation.
         force_tolerance_ev_per_angstrom: Tolerance of the relaxations.
         versions: Version of each program.
@@ -108,6 +109,7 @@ class IonizationRecord:
     cation: StateRecord
     bonds_changed: bool
     embedding: EmbeddingRecord
+    effort: str
     seed: int
     max_steps: int
     force_tolerance_ev_per_angstrom: float

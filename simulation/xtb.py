@@ -20,6 +20,7 @@ from tblite.ase import TBLite
 from tblite.exceptions import TBLiteRuntimeError, TBLiteValueError
 from tblite.interface import Calculator
 
+from .efforts import STANDARD, Effort
 from .errors import RelaxationError, ScfError
 
 FORCE_TOLERANCE = 0.05
@@ -104,7 +105,7 @@ class Relaxation:
     damped: bool
 
 
-def single_point(geometry: Geometry, level: Level) -> SinglePoint:
+def single_point(geometry: Geometry, level: Level, effort: Effort = STANDARD) -> SinglePoint:
     """The energy of a geometry as it is.
 
     Raises:
@@ -126,16 +127,17 @@ def single_point(geometry: Geometry, level: Level) -> SinglePoint:
         energy = _finite(float(result['energy']), geometry, level)
         return SinglePoint(energy, _gap_ev(result), _is_damped(settings))
 
-    return _converged(compute, geometry, level)
+    return _converged(compute, geometry, level, effort)
 
 
-def relax(geometry: Geometry, level: Level, max_steps: int) -> Relaxation:
-    """Relax a geometry by LBFGS (ASE's defaults) until no force exceeds ``FORCE_TOLERANCE``.
+def relax(geometry: Geometry, level: Level, max_steps: int, effort: Effort = STANDARD) -> Relaxation:
+    """Relax a geometry by LBFGS until no force exceeds ``FORCE_TOLERANCE``; the rest is ASE's defaults.
 
     Args:
         geometry: Where to begin.
         level: Method and charge state.
         max_steps: Optimizer steps allowed.
+        effort: Settings of the iterations; its factor on the steps is the caller's to apply.
 
     Raises:
         ScfError: If the self-consistent field does not converge somewhere on the way.
@@ -148,7 +150,7 @@ def relax(geometry: Geometry, level: Level, max_steps: int) -> Relaxation:
             method=level.method, charge=level.charge, multiplicity=level.multiplicity, verbosity=0, **settings
         )
         first = _finite(atoms.get_potential_energy() / Hartree, geometry, level)
-        optimizer = LBFGS(atoms, logfile=None)
+        optimizer = LBFGS(atoms, logfile=None, maxstep=effort.longest_step_angstrom)
         converged = bool(optimizer.run(fmax=FORCE_TOLERANCE, steps=max_steps))
         max_force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
         if not (converged and max_force <= FORCE_TOLERANCE):
@@ -162,16 +164,16 @@ def relax(geometry: Geometry, level: Level, max_steps: int) -> Relaxation:
         moved = geometry.moved(np.array(atoms.get_positions(), dtype=np.float64))
         return Relaxation(moved, energy, first, int(optimizer.nsteps), max_force, _is_damped(settings))
 
-    return _converged(compute, geometry, level)
+    return _converged(compute, geometry, level, effort)
 
 
-def _converged(compute: Callable[[Mapping[str, float]], T], geometry: Geometry, level: Level) -> T:
-    """What ``compute`` returns with the first of ``SCF_SETTINGS`` that converges; ``ScfError`` if none does."""
+def _converged(compute: Callable[[Mapping[str, float]], T], geometry: Geometry, level: Level, effort: Effort) -> T:
+    """What ``compute`` returns with the first settings that converge; ``ScfError`` if none do."""
     reason: Exception | None = None
-    for settings in SCF_SETTINGS:
+    for settings in (*SCF_SETTINGS, *effort.more_scf_settings):
         try:
             return compute(settings)
-        except _PROGRAM_ERRORS as error:  # noqa: PERF203 - at most two turns
+        except _PROGRAM_ERRORS as error:  # noqa: PERF203 - at most three turns
             reason = error
     raise ScfError(
         geometry.smiles, f'{level.method} at charge {level.charge:+d}, also with damping: {reason}'

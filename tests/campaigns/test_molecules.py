@@ -4,6 +4,7 @@ import gzip
 import itertools
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,16 @@ import pytest
 from scoutbee.campaigns.molecules import VALUE_COLUMNS
 from scoutbee.campaigns.options import LearningOptions, MoleculesOptions
 from scoutbee.campaigns.registry import make_campaign
-from scoutbee.contracts.campaign import Snapshot
+from scoutbee.contracts.campaign import Adjustable, Snapshot
 from scoutbee.contracts.errors import ConfigurationError, TaskError
-from scoutbee.contracts.learning import ModelArtifact, ModelVersion, Predictions
+from scoutbee.contracts.learning import ModelVersion, Predictions
+from scoutbee.contracts.policy import Policy
 from scoutbee.models.artifacts import save_artifact
+from scoutbee.models.registry import make_surrogate
+from scoutbee.models.surrogate import TrainingData
+from scoutbee.testing.inline import run_inline
+from scoutbee.traces.reader import read
+from scoutbee.traces.records import SimulationRecord
 
 SPACE = ['CCO', 'c1ccccc1', 'CCN', 'O', 'CC(=O)O', 'C1CC1']
 FAST = LearningOptions(surrogate='fingerprint', model_count=2, minimum_observations=2, candidates_per_task=4)
@@ -124,15 +131,42 @@ def test_the_simulation_can_travel_and_its_result_is_read(make):
             campaign.read(candidate, {'ip_ev': ip})
 
 
-def test_saved_models_rank_at_once(make, tmp_path):
+@pytest.fixture
+def trained():
+    """A model that was trained on three molecules."""
+    surrogate = make_surrogate('fingerprint', {'processes': 1})
+    data = TrainingData(surrogate.featurizer.featurize(['CCO', 'O', 'N']), np.array([14.0, 18.0, 15.0]))
+    return surrogate.train(data, member=0, seed=1)
+
+
+def test_saved_models_rank_at_once(make, tmp_path, trained):
     for member in range(3):
-        save_artifact(tmp_path / 'models' / f'g1m{member}.npz', ModelArtifact('fingerprint', {'m': member}, {}))
+        model = replace(trained, metrics={'member': member})
+        save_artifact(tmp_path / 'models' / f'g1m{member}.npz', model)
     campaign, told = make(models=tmp_path / 'models')
-    assert [artifact.config['m'] for artifact in campaign.initial_models()] == [0, 1]
+    assert [artifact.metrics['member'] for artifact in campaign.initial_models()] == [0, 1]
     assert 'holds 3 models and model_count is 2; 2 are used' in told[0]
     assert not list(campaign.seeds())
     with pytest.raises(ConfigurationError, match='mpnn'):
         make(models=tmp_path / 'models', learning=LearningOptions(surrogate='mpnn'))
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (lambda m: replace(m, surrogate='mpnn'), "surrogate 'fingerprint'"),
+        (lambda m: replace(m, arrays={'intercept': m.arrays['intercept']}), 'arrays'),
+        (lambda m: replace(m, config={'settings': {'radius': 3}}), 'fingerprint-r2'),
+        (lambda m: replace(m, config={'settings': {'radius': 99}}), 'radius'),
+        (lambda m: replace(m, config={'settings': {'colour': 1}}), 'colour'),
+        (lambda m: replace(m, config={'settings': [1]}), 'not a Scoutbee model'),
+    ],
+)
+def test_a_saved_model_that_does_not_fit_is_refused_at_the_start_by_name(make, tmp_path, trained, change, said):
+    save_artifact(tmp_path / 'odd.npz', change(trained))
+    with pytest.raises(ConfigurationError, match=r'odd\.npz') as refusal:
+        make(models=tmp_path / 'odd.npz')
+    assert said in str(refusal.value)
 
 
 @pytest.mark.slow
@@ -145,6 +179,29 @@ def test_bad_molecules_among_many_are_found_by_several_processes(make):
     assert campaign.space.unusable.tolist() == [0, 2_000, 8_499]
     assert told[0].startswith('Features: computing those of 8,500')
     assert not [sentence for sentence in make(space, learning=learning)[1] if sentence.startswith('Features')]
+
+
+def test_what_does_not_converge_is_tried_with_more_effort(make):
+    campaign, _ = make(['CCO'])
+    assert isinstance(campaign, Adjustable)
+    candidate = next(campaign.seeds())
+    first = campaign.adjust(candidate, 1)
+    second = campaign.adjust(first, 2)
+    assert [first.args, second.args] == [('CCO', 'careful'), ('CCO', 'conformer')]
+    assert replace(second, args=candidate.args) == candidate
+    assert campaign.adjust(second, 3) is None
+
+
+@pytest.mark.slow
+def test_a_molecule_that_does_not_converge_at_first_is_found_out_all_the_same(make, tmp_path):
+    campaign, _ = make(['CCO'], max_steps=3)
+    run = run_inline(campaign, Policy(search_size=1, simulation_retries=0), tmp_path / 'run', workers=1)
+    assert run.outcome.status == 'completed'
+    failed, observed = read(tmp_path / 'run', SimulationRecord)
+    assert (failed.outcome, failed.failure.kind, failed.failure.error) == ('retried', 'convergence', 'RelaxationError')
+    assert (observed.outcome, observed.args) == ('observed', ['CCO', 'careful'])
+    assert observed.value == pytest.approx(14.45, abs=0.01)
+    assert (observed.output['effort'], observed.output['max_steps']) == ('careful', 30)
 
 
 @pytest.mark.slow

@@ -128,12 +128,12 @@ def test_a_stray_quotation_mark_costs_one_line(write):
 
 
 def test_values_come_with_their_molecules_and_missing_ones_are_rejected(write):
-    table = 'smiles,ip_ev\nCCO,10.5\nO,nan\nN,\nC,inf\nCC,twelve\nCN,1e1\nCCO,11\nCO,1,2\n'
+    table = 'smiles,ip_ev\nCCO,10.5\nO,nan\nN,\nC,inf\nCC,twelve\nCN,1e1\nCCO,10.50\nCO,1,2\nCF,1_0\n'
     found, rejects = read(write(table, 'known.csv'), 'ip_ev')
     assert found.smiles == ['CCO', 'CN']
     assert found.values.tolist() == [10.5, 10.0]
     assert found.duplicates == 1
-    assert [line for line, _ in rejected_lines(rejects)] == [3, 4, 5, 6, 9]
+    assert [line for line, _ in rejected_lines(rejects)] == [3, 4, 5, 6, 9, 10]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,7 @@ def test_values_come_with_their_molecules_and_missing_ones_are_rejected(write):
         ('smiles\n', 'space.csv', ['at least one molecule']),
         ('CCO\n', 'space.txt', ['.smi', '.csv.gz', 'space.txt']),
         (gzip.compress(b'CCO\n' * 9999, mtime=0)[:-9], 'space.smi.gz', ['gzip', 'damaged']),
+        (gzip.compress(b'CCO\n', mtime=0) + b'garbage', 'space.smi.gz', ['gzip', 'damaged']),
         (b'\x1f\x8bnonsense', 'space.smi.gz', ['gzip', 'damaged']),
     ],
 )

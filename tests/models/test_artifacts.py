@@ -1,4 +1,8 @@
+import contextlib
 import json
+import os
+import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -135,6 +139,91 @@ def test_pickles_inside_are_never_loaded(tmp_path):
         load_artifact(path)
 
 
+def large():
+    """A model of some kilobytes, so that an archive's reader does not see all of an array at once."""
+    return ModelArtifact('mpnn', {}, {'weights': np.arange(4096.0).reshape(64, 64)})
+
+
+@pytest.mark.slow
+def test_every_cut_and_every_damage_to_what_describes_an_array_is_refused_or_harmless(tmp_path):
+    """All bits of the first 200 bytes of each part of the archive, and of its directory at the end."""
+    path = tmp_path / 'model.npz'
+    save_artifact(path, large())
+    whole = path.read_bytes()
+    parts = [at for at in range(len(whole)) if whole.startswith(b'PK', at)]
+    assert len(parts) == 5  # Two members, each twice, and the end of the directory.
+    for part in parts:
+        for at in range(part, min(part + 200, len(whole))):
+            flipped = [whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :] for bit in range(8)]
+            for changed in (whole[:at], *flipped):
+                path.write_bytes(changed)
+                with contextlib.suppress(ConfigurationError):
+                    assert same(load_artifact(path), large())
+
+
+def npy(shape, descr='<f8', data=b''):
+    text = repr({'descr': descr, 'fortran_order': False, 'shape': shape}).ljust(117) + '\n'
+    return b'\x93NUMPY\x01\x00' + len(text).to_bytes(2, 'little') + text.encode() + data
+
+
+@pytest.mark.parametrize(
+    'member',
+    [
+        npy((10**15,)),
+        npy((10**30, 10**30)),
+        npy((-1,)),
+        npy((2,), data=bytes(8)),
+        npy((1,), data=bytes(16)),
+        npy((2,), '|O', pickle.dumps([1, 2])),
+        npy((1,), '|V0'),
+        b'\x93NUMPY\x03\x00' + npy((1,), data=bytes(8))[8:],
+        b'\x93NUMPY\x01\x00\xff\xff{',
+        b'\x93NUMPY\x01\x00\x05\x00[(((\n',
+        b'',
+        b'\x80\x04N.',
+    ],
+)
+def test_an_array_that_claims_to_be_what_it_is_not_is_refused(tmp_path, member):
+    path = tmp_path / 'odd.npz'
+    with_header(path, arrays=['x'])
+    with zipfile.ZipFile(path, 'a') as archive:
+        archive.writestr('array_0.npy', member)
+    with pytest.raises(ConfigurationError, match=r'odd\.npz'):
+        load_artifact(path)
+
+
+def test_a_file_that_unpacks_to_more_than_its_size_is_refused_unread(tmp_path):
+    """An eighth of a megabyte that would be an eighth of a gigabyte."""
+    path = tmp_path / 'bomb.npz'
+    with_header(path, arrays=['x'])
+    with zipfile.ZipFile(path, 'a', zipfile.ZIP_DEFLATED) as archive, archive.open('array_0.npy', 'w') as member:
+        member.write(npy((2**24,)))
+        for _ in range(128):
+            member.write(bytes(2**20))
+    assert path.stat().st_size < 2**18
+    tracemalloc.start()
+    with pytest.raises(ConfigurationError, match=r'bomb\.npz .* holds more than its size'):
+        load_artifact(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
+def test_a_header_nested_without_end_is_refused(tmp_path):
+    np.savez(tmp_path / 'deep.npz', header=np.frombuffer(b'[' * 200_000, dtype=np.uint8))
+    with pytest.raises(ConfigurationError, match=r'deep\.npz'):
+        load_artifact(tmp_path / 'deep.npz')
+
+
+@pytest.mark.parametrize('kind', ['pipe', 'folder'])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
+    path = tmp_path / 'models' / 'g1m0.npz'
+    path.parent.mkdir()
+    os.mkfifo(path) if kind == 'pipe' else path.mkdir()
+    with pytest.raises(ConfigurationError, match=r'g1m0\.npz'):
+        load_ensemble(tmp_path)
+
+
 def test_an_ensemble_of_a_run_is_the_newest_version_of_each_member(tmp_path):
     for generation, member, value in [(1, 0, 1.0), (10, 0, 2.0), (2, 0, 3.0), (1, 1, 4.0), (3, 11, 5.0)]:
         save_artifact(tmp_path / 'models' / artifact_file_name(ModelVersion(generation, member)), model(value))
@@ -145,7 +234,7 @@ def test_an_ensemble_of_a_run_is_the_newest_version_of_each_member(tmp_path):
 def test_an_ensemble_of_any_other_folder_is_all_its_models_by_name(tmp_path):
     for name, value in [('b', 2.0), ('a', 1.0), ('g1m0', 3.0)]:
         save_artifact(tmp_path / f'{name}.npz', model(value))
-    assert [m.arrays['file'][0, 0] for m in load_ensemble(tmp_path, 'mpnn')] == [1.0, 2.0, 3.0]
+    assert [m.arrays['file'][0, 0] for m in load_ensemble(tmp_path)] == [1.0, 2.0, 3.0]
     assert len(load_ensemble(tmp_path / 'a.npz')) == 1
 
 

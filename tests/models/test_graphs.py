@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rdkit.Chem import MolFromSmiles
 
 from scoutbee.contracts.errors import InputTaskError
-from scoutbee.models.graph_featurizer import PARALLEL_FROM, GraphFeaturizer, graphs_of
+from scoutbee.models.graph_featurizer import PARALLEL_FROM, GraphFeaturizer
 from scoutbee.models.graphs import ATOM_COLUMNS, restore_graphs
 from scoutbee.models.mpnn_batches import make_batch, pad_batch
 
@@ -22,6 +22,7 @@ SMILES = [
     'C1CCCCCCCCC1',
     'O',
 ]
+graphs_of = GraphFeaturizer(processes=1).featurize
 READ = {column.name: column for column in ATOM_COLUMNS}
 
 
@@ -105,7 +106,7 @@ def test_no_molecules_are_no_graphs():
 
 def test_progress_is_told():
     told = []
-    GraphFeaturizer(processes=1).featurize_with_progress(['CCO'] * 4500, lambda *seen: told.append(seen))
+    GraphFeaturizer(processes=1).featurize(['CCO'] * 4500, lambda *seen: told.append(seen))
     assert told == [(2000, 4500), (4000, 4500), (4500, 4500)]
 
 

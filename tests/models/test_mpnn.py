@@ -9,7 +9,7 @@ import pytest
 from scoutbee.contracts.errors import ConfigurationError, ConvergenceTaskError, InputTaskError
 from scoutbee.contracts.learning import ModelArtifact
 from scoutbee.models.artifacts import load_artifact, save_artifact
-from scoutbee.models.graph_featurizer import graphs_of
+from scoutbee.models.graph_featurizer import GraphFeaturizer
 from scoutbee.models.mpnn import Mpnn
 from scoutbee.models.mpnn_training import Schedule, split
 from scoutbee.models.mpnn_weights import check_weights, initial_weights, rescale_output
@@ -18,6 +18,7 @@ from scoutbee.models.surrogate import TrainingData
 
 CHAINS = ['C' * n + tail for n in range(1, 11) for tail in ('O', 'N', 'Cl', 'C=O', 'C#N', 'c1ccccc1')]
 VALUES = np.array([10.0 + 0.05 * s.count('C') - 2.0 * ('N' in s) + 1.5 * ('Cl' in s) - ('c' in s) for s in CHAINS])
+graphs_of = GraphFeaturizer(processes=1).featurize
 SMALL = Mpnn(width=16, steps=2, num_epochs=30, batch_size=8, learning_rate=5e-3)
 
 
@@ -210,12 +211,12 @@ def test_the_path_of_other_backends_learns_too():
     code = (
         'import numpy as np\n'
         'from scoutbee.models import mpnn_engine, mpnn_training as t, mpnn_weights as w\n'
-        'from scoutbee.models.graph_featurizer import graphs_of\n'
+        'from scoutbee.models.graph_featurizer import GraphFeaturizer\n'
         'mpnn_engine._tensorflow_functions = mpnn_engine._keras_functions\n'
         'smiles = ["C" * n + e for n in range(1, 9) for e in ("O", "N")]\n'
         'y = np.array([float("O" in s) for s in smiles], dtype=np.float32)\n'
         'rng = np.random.default_rng(0); rows = np.arange(16)\n'
-        'e = mpnn_engine.engine(16, 2, 0.0, 0.0); g = graphs_of(smiles)\n'
+        'e = mpnn_engine.engine(16, 2, 0.0, 0.0); g = GraphFeaturizer(1).featurize(smiles)\n'
         'fit = t.fit(e, w.initial_weights(16, 2, rng), g, y, (rows, rows), t.Schedule(0.01, 40, 8, 40, None), rng)\n'
         'e.load(fit.weights); assert np.abs(t.predict(e, g) - y).max() < 0.2, t.predict(e, g)'
     )

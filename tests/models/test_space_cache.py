@@ -8,6 +8,7 @@ import pytest
 from scoutbee.contracts.errors import ConfigurationError, InputTaskError
 from scoutbee.models.graph_featurizer import GraphFeaturizer
 from scoutbee.models.space_cache import cached_features, content_hash
+from scoutbee.models.surrogate import silent
 
 
 @dataclass
@@ -31,7 +32,7 @@ class LengthFeaturizer:
     name: str = 'lengths-1'
     calls: list = field(default_factory=list)
 
-    def featurize(self, inputs):
+    def featurize(self, inputs, progress=silent):
         self.calls.append(len(inputs))
         if '' in inputs:
             raise InputTaskError('empty')
@@ -111,7 +112,7 @@ def test_many_at_once_get_the_same(tmp_path):
     results = []
 
     class Slow(LengthFeaturizer):
-        def featurize(self, inputs):
+        def featurize(self, inputs, progress=silent):
             together.wait(30)
             return super().featurize(inputs)
 

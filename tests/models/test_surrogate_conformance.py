@@ -164,6 +164,23 @@ def test_the_name_of_features_says_which_and_is_stable(case):
     assert case.surrogate.featurizer.name == make_surrogate(case.surrogate.name).featurizer.name
 
 
+@pytest.mark.parametrize('bad', [['not a candidate'], ['', None, 'C1CC'], []])
+def test_what_has_no_features_is_found_in_one_pass_and_costs_only_itself(case, bad):
+    good = case.inputs[:5]
+    mixed = [bad[0], *good[:3], *bad[1:], *good[3:]] if bad else good
+    found = case.surrogate.featurizer.screen(mixed)
+    assert [mixed[row] for row in found.unusable] == bad
+    assert (found.fault is None) == (not bad)
+    clean = case.surrogate.featurizer.featurize(good).arrays()
+    for name, array in found.features.arrays().items():
+        np.testing.assert_array_equal(array, clean[name])
+
+
+def test_nothing_usable_is_no_features(case):
+    found = case.surrogate.featurizer.screen(['?', None])
+    assert (len(found.features), found.unusable.tolist()) == (0, [0, 1])
+
+
 @pytest.mark.parametrize('bad', ['not a candidate', None, ''])
 def test_what_has_no_features_is_refused(case, bad):
     with pytest.raises(InputTaskError):

@@ -11,6 +11,7 @@ import pytest
 from scoutbee import data
 from scoutbee.contracts.errors import InputTaskError
 from scoutbee.simulation import errors, xtb
+from scoutbee.simulation.efforts import next_effort
 from scoutbee.simulation.ionization import EV_PER_HARTREE, SPECIFICATIONS, ionization_potential
 
 REFERENCE = [
@@ -29,14 +30,14 @@ def test_adiabatic_values_of_the_design(smiles, ip_ev):
 
 def test_ipea1_gives_the_value_of_the_xtb_program():
     # The xtb documentation prints 13.7897 eV for water after subtracting the empirical 4.8455 eV, at its own geometry.
-    record = ionization_potential('O', 'ipea1-vertical')
+    record = ionization_potential('O', specification='ipea1-vertical')
     assert record['ip_ev'] - 4.8455 == pytest.approx(13.7897, abs=0.01)
     assert (record['ip_kind'], record['ip_method'], record['geometry_method']) == ('vertical', 'IPEA1-xTB', 'GFN2-xTB')
 
 
 @pytest.mark.parametrize('name', SPECIFICATIONS)
 def test_the_record_is_plain_and_consistent(name):
-    record = ionization_potential('CO', name)
+    record = ionization_potential('CO', specification=name)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     neutral, cation = record['neutral'], record['cation']
     difference = (cation['energy_hartree'] - neutral['energy_hartree']) * EV_PER_HARTREE
@@ -53,7 +54,9 @@ def test_the_record_is_plain_and_consistent(name):
 def test_relaxing_the_cation_lowers_it():
     record = ionization_potential('CCO')
     assert record['ip_adiabatic_ev'] < record['ip_vertical_ev']
-    assert ionization_potential('CCO', 'xtb-vertical')['ip_ev'] == pytest.approx(record['ip_vertical_ev'], abs=1e-4)
+    assert ionization_potential('CCO', specification='xtb-vertical')['ip_ev'] == pytest.approx(
+        record['ip_vertical_ev'], abs=1e-4
+    )
 
 
 def test_the_same_call_gives_the_same_number():
@@ -91,6 +94,29 @@ def test_damping_rescues_a_field_and_gives_the_same_number(monkeypatch):
     assert not expected['neutral']['scf_damped']
 
 
+def test_more_effort_relaxes_what_the_usual_steps_do_not_and_gives_the_same_number():
+    with pytest.raises(errors.RelaxationError):
+        ionization_potential('CCO', max_steps=3)
+    record = ionization_potential('CCO', 'careful', max_steps=3)
+    assert record['ip_ev'] == pytest.approx(ionization_potential('CCO')['ip_ev'], abs=1e-3)
+    assert (record['effort'], record['max_steps'], record['seed']) == ('careful', 30, 1)
+
+
+def test_more_effort_converges_a_field_that_damping_does_not_and_gives_the_same_number(monkeypatch):
+    expected = ionization_potential('CO')
+    monkeypatch.setattr(xtb, 'SCF_SETTINGS', ({'max_iterations': 2}, {'max_iterations': 3}))
+    record = ionization_potential('CO', 'careful')
+    assert record['ip_ev'] == pytest.approx(expected['ip_ev'], abs=1e-4)
+    assert record['neutral']['scf_damped']
+
+
+def test_the_last_effort_begins_at_another_conformer():
+    record = ionization_potential('CCO', 'conformer')
+    assert record['seed'] == record['embedding']['seed'] == 1001
+    assert record['ip_ev'] == pytest.approx(14.45, abs=0.1)
+    assert next_effort('conformer') is None
+
+
 @pytest.mark.parametrize('place', [[0.0, 0.0, 0.0], [float('nan'), 0.0, 0.0]])
 def test_an_impossible_geometry_is_an_error(place):
     geometry = xtb.Geometry('HF', np.array([1, 9]), np.array([[0.0, 0.0, 0.0], place]))
@@ -107,9 +133,11 @@ def test_a_singlet_that_is_not_the_ground_state_is_refused():
 
 def test_other_arguments_are_checked():
     with pytest.raises(InputTaskError, match='xtb-vertical'):
-        ionization_potential('C', 'dft')
+        ionization_potential('C', specification='dft')
     with pytest.raises(InputTaskError, match='step'):
         ionization_potential('C', max_steps=0)
+    with pytest.raises(InputTaskError, match='careful'):
+        ionization_potential('C', 'heroic')
 
 
 def test_a_worker_without_the_programs_says_so():
