@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scoutbee.contracts.candidates import Objective
 from scoutbee.traces.errors import TraceError
-from scoutbee.traces.summary import SUMMARY_FILE, read_summary, replace_file
+from scoutbee.traces.summary import Summary, replace_file
 
 INPUTS_FILE = 'report.json'
 
@@ -68,13 +68,11 @@ def read_inputs(run_dir: Path) -> ReportInputs | None:
         raise TraceError(f'Cannot use {path}; delete it to write the report without it. {error}') from error
 
 
-def guessed_inputs(run_dir: Path) -> ReportInputs:
+def guessed_inputs(summary: Summary | None) -> ReportInputs:
     """The best guess for a run whose driver died before its first report: a value to maximize.
 
     The unit and threshold come from the summary, where there is one.
     """
-    unit, threshold = '', None
-    if (Path(run_dir) / SUMMARY_FILE).exists():
-        summary = read_summary(run_dir)
-        unit, threshold = (summary.best[0].unit if summary.best else ''), summary.target.threshold
+    best, threshold = (summary.best, summary.target.threshold) if summary else ([], None)
+    unit = best[0].unit if best else ''
     return ReportInputs(name='value', unit=unit, maximize=True, threshold=threshold, reference_values=[])

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_COLOURS = {'#000000': 'currentColor', '#0000FF': 'var(--nitrogen)', '#FF0000': 'var(--oxygen)'}
-"""Atoms that would be hard to see on a dark page, and the variables of the page that replace their colours."""
+_COLOURS = {
+    '#000000': 'currentColor',
+    '#0000FF': 'var(--nitrogen)',
+    '#FF0000': 'var(--oxygen)',
+    '#33CCCC': 'var(--fluorine, #33CCCC)',
+    '#CCCC00': 'var(--sulfur, #CCCC00)',
+    '#00CC00': 'var(--chlorine, #00CC00)',
+    '#7F4C19': 'var(--bromine, #B07B48)',
+}
+"""Atoms that would be hard to see on a light or dark page, and the variables of the page that replace their colours."""
 
 
 def draw_all(keys: Sequence[str], size: tuple[int, int] = (220, 150)) -> list[str] | None:

@@ -1,59 +1,131 @@
-"""The report of a run: one HTML file that needs nothing else, dark and light."""
+"""The report of a run, or of several: one HTML file that needs nothing else, and the same numbers as JSON."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
-from matplotlib.figure import Figure
 
-from scoutbee.contracts.campaign import KINDS
+from scoutbee.contracts.campaign import SIMULATE
 from scoutbee.contracts.candidates import Objective
-from scoutbee.traces.errors import TraceError
-from scoutbee.traces.summary import SUMMARY_FILE, Summary, read_summary, replace_file
+from scoutbee.traces.summary import replace_file
 
-from . import figures
-from .chance import Chance, random_choice, verdict
-from .failures import group_failures
+from .fates import count
+from .figures.outcome import wanted
 from .inputs import ReportInputs, write_inputs
-from .load import Records, load
-from .metrics import best_records, forecasts, makespans, model_errors, slot_use, task_spans, values_of
-from .molecules import draw_all
-from .summarize import BEST_SHOWN
-from .svg import inline_svg
+from .machine import slot_use
+from .run import Run
+from .sections.comparison import comparison
+from .sections.data import data
+from .sections.elements import Picture, Section, plain
+from .sections.formats import NUMERIC, number, percent, plural, seconds, written
+from .sections.latency import latency
+from .sections.learning import learning
+from .sections.machine import machine
+from .sections.outcome import outcome
+from .sections.trouble import trouble
+from .sessions import seconds_in
+from .svg import PAGE, PAPER, inline_svg, save_files
 
 REPORT_FILE = 'report.html'
+DATA_FILE = 'report-data.json'
+"""The numbers of the report; ``report.json`` holds what it is made from."""
 
-CURVE_POINTS = 120
-"""Numbers of draws at which random choice is worked out."""
-
-EVENTS_SHOWN = 60
-"""Newest warnings and errors that are listed."""
-
-NOTHING = '\N{EN DASH}'
-"""Stands where there is no number."""
-
-NOTHING = '\N{EN DASH}'
-"""Stands where there is no number."""
+SCHEMA_VERSION = 1
+"""Of ``DATA_FILE``."""
 
 SHOWN_FILE = 40_000
 """Most characters of a parameter file that are shown."""
 
 
-def write_report(run_dir: Path, *, objective: Objective, reference_values: Sequence[float] | None) -> Path:
+@dataclass(frozen=True)
+class Tile:
+    """A key figure: its number as text, and what it is."""
+
+    number: str
+    text: str
+    is_find: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report before it is rendered.
+
+    Attributes:
+        title: Its heading.
+        status: How the campaign ended; empty for several runs.
+        lead: What it is about, in a sentence.
+        facts: Further facts in small print.
+        tiles: Key figures.
+        sections: Its sections.
+        files: Texts of the run that are shown at the end, by name.
+        head: What the JSON file tells besides the sections.
+    """
+
+    title: str
+    status: str
+    lead: str
+    facts: str
+    tiles: Sequence[Tile]
+    sections: Sequence[Section]
+    files: Mapping[str, str]
+    head: Mapping[str, Any]
+
+    def html(self) -> str:
+        """The page."""
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(Path(__file__).parent / 'templates'),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        environment.filters.update(number=number, written=written)
+        return environment.get_template('report.html').render(report=self, drawn=_drawn, numeric=NUMERIC)
+
+    def json(self) -> str:
+        """The numbers."""
+        sections = {section.name: section.as_json() for section in self.sections}
+        found = {'schema_version': SCHEMA_VERSION, **plain(dict(self.head)), **sections}
+        return json.dumps(found, ensure_ascii=False, separators=(',', ':'), allow_nan=False) + '\n'
+
+    def write(self, folder: Path, figures: Path | None = None) -> Path:
+        """Write the page and its numbers; returns the path of the page.
+
+        Args:
+            folder: Where.
+            figures: Folder for every figure as ``<section>-<figure>.svg`` and ``.png``, where they are wanted.
+
+        Raises:
+            TraceError: If a file cannot be written.
+        """
+        path = folder / REPORT_FILE
+        replace_file(path, self.html())
+        replace_file(folder / DATA_FILE, self.json())
+        if figures is not None:
+            _save_figures(self.sections, figures)
+        return path
+
+
+def write_report(
+    run_dir: Path, *, objective: Objective, reference_values: Sequence[float] | None, figures: Path | None = None
+) -> Path:
     """Write ``report.html`` from what a run directory holds, be the run finished, running or crashed.
 
-    What was given is kept in ``report.json``, so that ``python -m scoutbee.analysis`` can write the report again.
+    The same numbers go to ``report-data.json``. What was given is kept in ``report.json``, so that
+    ``python -m scoutbee.analysis`` can write the report again.
 
     Args:
         run_dir: The run directory.
         objective: What was looked for.
         reference_values: Known values of the search space, in the objective's unit, to tell what random choice would
             have given; None where there are none.
+        figures: Folder for the figures as files of their own, where they are wanted.
 
     Returns:
         Path of the report.
@@ -63,122 +135,93 @@ def write_report(run_dir: Path, *, objective: Objective, reference_values: Seque
     """
     run_dir = Path(run_dir)
     reference = [float(value) for value in reference_values or () if math.isfinite(value)]
-    page = render(run_dir, objective, reference)
+    report = report_of(Run(run_dir), objective, reference)
     write_inputs(run_dir, ReportInputs.of(objective, reference))
-    path = run_dir / REPORT_FILE
-    replace_file(path, page)
-    return path
+    return report.write(run_dir, figures)
 
 
-def render(run_dir: Path, objective: Objective, reference: Sequence[float]) -> str:
-    """The report as HTML; arguments as :func:`write_report`."""
-    records = load(run_dir)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / 'templates'),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+def report_of(run: Run, objective: Objective, reference: Sequence[float]) -> Report:
+    """The report of one run; arguments as :func:`write_report`."""
+    sections = [
+        outcome(run, objective, reference),
+        learning(run, objective),
+        machine(run),
+        latency(run),
+        data(run),
+        trouble(run),
+    ]
+    summary = run.summary
+    return Report(
+        title=f'{summary.campaign} on {summary.site}' if summary else 'Campaign',
+        status=summary.status if summary else 'not ended',
+        lead=summary.reason if summary else
+        'The run has written no summary: it is still going, or its driver was killed.',
+        facts=_facts(run),
+        tiles=_tiles(run, objective, sections[0].numbers),
+        sections=sections,
+        files={name: text for name in ('params.yaml', 'provenance.json') if (text := _text(run.path / name))},
+        head={'run': run.name, 'status': summary.status if summary else None, 'objective': asdict(objective),
+              'reference_values': len(reference), 'wall_seconds': seconds_in(run.sessions)},
+    )  # fmt: skip
+
+
+def report_of_several(runs: Sequence[Run], objective: Objective) -> Report:
+    """The report that compares several runs by what is looked for in them."""
+    return Report(
+        title=f'{len(runs)} runs compared',
+        status='',
+        lead=f'Side by side: {", ".join(run.name for run in runs)}.',
+        facts='Runs that differ in their seed alone are taken as replicates of each other.',
+        tiles=[],
+        sections=comparison(runs, objective),
+        files={},
+        head={'runs': [run.name for run in runs], 'objective': asdict(objective)},
     )
-    environment.filters.update(number=_number, seconds=_seconds, percent=_percent)
-    return environment.get_template('report.html').render(
-        run=run_dir.resolve().name,
-        objective=objective,
-        **_header(run_dir, records),
-        **_outcome(records, objective, reference),
-        **_learning(records, objective),
-        **_machine(records, run_dir),
-        **_trouble(records),
-    )
 
 
-def _header(run_dir: Path, records: Records) -> dict[str, Any]:
-    history = records.history()
-    hosts = sorted({task.host for tasks in records.tasks().values() for task in tasks if task.host})
-    span = (history.ended or 0.0) - (history.started or 0.0)
-    return {
-        'summary': _summary(run_dir),
-        'history': history,
-        'hosts': hosts,
-        'wall_seconds': span,
-        'files': [(name, text) for name in ('params.yaml', 'provenance.json') if (text := _text(run_dir / name))],
-    }
+def _drawn(picture: Picture) -> str | None:
+    figure = picture.draw(PAGE)
+    return None if figure is None else inline_svg(figure, picture.label)
 
 
-def _outcome(records: Records, objective: Objective, reference: Sequence[float]) -> dict[str, Any]:
-    observed = records.observed()
-    values = values_of(observed)
-    chance = _chance(values.size, objective, reference)
-    best = best_records(observed, objective, BEST_SHOWN)
-    drawings = draw_all([record.key for record in best])
-    pictures: Sequence[str | None] = drawings or [None] * len(best)
-    return {
-        'values': values,
-        'found': int(sum(objective.is_found(float(value)) for value in values)),
-        'reference_count': len(reference),
-        'verdict': verdict(values.tolist(), reference, objective),
-        'progress': _inline(figures.progress(values, objective, chance), 'Best value against simulations.'),
-        'found_figure': _inline(figures.found(values, objective, chance), 'Number found against simulations.'),
-        'best': list(zip(best, pictures, strict=True)),
-        'drawn': drawings is not None,
-        'order': {record.key: number for number, record in enumerate(observed, start=1)},
-    }
+def _save_figures(sections: Sequence[Section], folder: Path) -> None:
+    for section in sections:
+        for picture in section.pictures:
+            figure = picture.draw(PAPER)
+            if figure is not None:
+                save_files(figure, folder / f'{section.name}-{picture.name}')
 
 
-def _chance(count: int, objective: Objective, reference: Sequence[float]) -> Chance | None:
-    if not count or not reference:
-        return None
-    draws = np.unique(np.geomspace(1, count, CURVE_POINTS).round().astype(int))
-    return random_choice(reference, draws.tolist(), objective)
+def _facts(run: Run) -> str:
+    hosts = sorted(run.tasks['host'].dropna().unique())
+    counts = count(run.tasks, run.submissions, run.events)
+    facts = [run.name]
+    if run.summary and run.summary.seed is not None:
+        facts.append(f'seed {run.summary.seed}')
+    if hosts:
+        facts.append(f'workers on {", ".join(hosts[:8])}{f" and {len(hosts) - 8} more" if len(hosts) > 8 else ""}')
+    if counts.resumed:
+        facts.append(f'resumed {plural(counts.resumed, "time")}')
+    return ' · '.join(facts)
 
 
-def _learning(records: Records, objective: Objective) -> dict[str, Any]:
-    made = forecasts(records.observed())
-    groups = model_errors(made)
-    return {
-        'forecasts': made,
-        'parity': _inline(figures.parity(made, objective), 'Predicted value at choice against simulated value.'),
-        'model_errors': groups,
-        'errors_figure': _inline(figures.errors(groups, made, objective), 'Model error by generation.'),
-        'selections': records.selections,
-    }
-
-
-def _machine(records: Records, run_dir: Path) -> dict[str, Any]:
-    spans, sessions = task_spans(records.tasks()), records.sessions()
-    summary = _summary(run_dir)
-    workers = {kind: use.workers for kind, use in summary.slots.items()} if summary else {}
-    kinds = [*KINDS, *sorted({span.kind for span in spans} - set(KINDS))]
-    return {
-        'use_figure': _inline(figures.use(spans, sessions, kinds), 'Busy workers of each kind over time.'),
-        'slots': slot_use(spans, sessions, workers),
-        'task_counts': {kind: len(tasks) for kind, tasks in records.tasks().items()},
-        'makespans': makespans(records.selections),
-    }
-
-
-def _trouble(records: Records) -> dict[str, Any]:
-    notable = [event for event in records.events if event.level != 'info']
-    return {
-        'failures': group_failures(records.tasks()),
-        'notable': notable[-EVENTS_SHOWN:],
-        'notable_count': len(notable),
-        'skipped': records.skipped,
-    }
-
-
-def _summary(run_dir: Path) -> Summary | None:
-    """The summary, or None where the run has not ended or its driver was killed."""
-    if not (run_dir / SUMMARY_FILE).exists():
-        return None
-    try:
-        return read_summary(run_dir)
-    except TraceError:
-        return None
-
-
-def _inline(figure: Figure | None, label: str) -> str | None:
-    return None if figure is None else inline_svg(figure, label)
+def _tiles(run: Run, objective: Objective, numbers: Mapping[str, Any]) -> list[Tile]:
+    counts = count(run.tasks, run.submissions, run.events)
+    given_up = counts.failed + counts.quarantined
+    unit = f' {objective.unit}' if objective.unit else ''
+    tiles = [Tile(f'{counts.succeeded:,}', f'simulations{f", {given_up:,} given up" if given_up else ""}')]
+    if objective.threshold is not None:
+        tiles.append(Tile(f'{numbers["found"]:,}', f'found, {wanted(objective)}', is_find=True))
+    if numbers['best_value'] is not None:
+        tiles.append(Tile(f'{number(numbers["best_value"], 4, True)}{unit}', f'best {objective.name}', is_find=True))
+    rankings = plural(int(run.selections['ranking'].nunique()), 'ranking')
+    tiles.append(Tile(f'{counts.retrains:,}', f'{"retraining" if counts.retrains == 1 else "retrainings"}, {rankings}'))
+    wall = run.summary.wall_seconds if run.summary else seconds_in(run.sessions)
+    tiles.append(Tile(seconds(wall), 'wall time'))
+    use = slot_use(run.spans, run.idle, run.sessions, run.workers).get(SIMULATE)
+    if use is not None:
+        tiles.append(Tile(percent(use.utilization), f'of {plural(use.workers, "simulation worker")} used'))
+    return tiles
 
 
 def _text(path: Path) -> str:
@@ -186,27 +229,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding='utf-8', errors='replace')[:SHOWN_FILE]
     except OSError:
         return ''
-
-
-def _number(value: float | None, digits: int = 4, zeros: bool = False) -> str:
-    """A number with so many digits that count, and with its trailing zeros where they stand below each other."""
-    if value is None:
-        return NOTHING
-    return f'{value:#.{digits}g}' if zeros else f'{value:.{digits}g}'
-
-
-def _percent(share: float | None) -> str:
-    return NOTHING if share is None else f'{share:.0%}'
-
-
-def _seconds(seconds: float | None) -> str:
-    """A time as people say it."""
-    if seconds is None:
-        return NOTHING
-    if seconds < 1:
-        return f'{seconds * 1000:.0f} ms'
-    if seconds < 120:
-        return f'{seconds:.3g} s'
-    if seconds < 7200:
-        return f'{seconds // 60:.0f} min {seconds % 60:.0f} s'
-    return f'{seconds / 3600:.1f} h'

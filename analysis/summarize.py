@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from scoutbee.contracts.candidates import Objective
 from scoutbee.traces.summary import (
     Best,
@@ -16,8 +18,12 @@ from scoutbee.traces.summary import (
     Target,
 )
 
-from .load import load
-from .metrics import best_records, extent, found_so_far, makespans, slot_use, task_spans, values_of
+from .fates import count
+from .idle import idle_times
+from .machine import busy_spans, slot_use
+from .outcome import best, reaches, valued
+from .rounds import extent, makespans
+from .run import Run
 
 BEST_SHOWN = 10
 
@@ -52,9 +58,12 @@ def build_summary(
     Raises:
         TraceError: If the trace cannot be read.
     """
-    records = load(run_dir)
-    history, observed = records.history(), records.observed()
-    found = found_so_far(values_of(observed), objective)
+    run = Run(run_dir)
+    counts = count(run.tasks, run.submissions, run.events)
+    spans = busy_spans(run.tasks, run.sessions, workers)
+    idle = idle_times(spans, run.sessions, workers, submissions=run.submissions, events=run.events, models=run.models)
+    values = valued(run.observations)['value'].to_numpy(np.float64)
+    top = best(run.observations, objective, BEST_SHOWN)
     return Summary(
         campaign=campaign,
         site=site,
@@ -63,20 +72,19 @@ def build_summary(
         seed=seed,
         wall_seconds=wall_seconds,
         simulations=SimulationCounts(
-            submitted=history.submitted,
-            succeeded=len(history.observations),
-            failed=len(history.failed),
-            quarantined=len(history.quarantined),
-            lost_and_resubmitted=history.lost_and_resubmitted,
+            submitted=counts.submitted,
+            succeeded=counts.succeeded,
+            failed=counts.failed,
+            quarantined=counts.quarantined,
+            lost_and_resubmitted=counts.lost_and_resubmitted,
         ),
         best=[
-            Best(key=record.key, value=float(record.value or 0.0), unit=objective.unit)
-            for record in best_records(observed, objective, BEST_SHOWN)
+            Best(key=key, value=value, unit=objective.unit) for key, value in zip(top['key'], top['value'], strict=True)
         ],
-        target=Target(threshold=objective.threshold, found=int(found[-1]) if found.size else 0),
-        retrains=history.retrains,
-        slots=slot_use(task_spans(records.tasks()), records.sessions(), workers),
-        makespan_seconds=Makespans(retrain_to_rerank=extent(makespans(records.selections))),
+        target=Target(threshold=objective.threshold, found=int(reaches(values, objective).sum())),
+        retrains=counts.retrains,
+        slots=slot_use(spans, idle, run.sessions, workers),
+        makespan_seconds=Makespans(retrain_to_rerank=extent(makespans(run.selections))),
         proxies=ProxyCounts(**proxies),
-        resumed=history.resumed,
+        resumed=counts.resumed,
     )

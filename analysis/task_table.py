@@ -1,0 +1,181 @@
+"""The table of tasks: simulations, trainings and inferences, one row a task that came back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scoutbee.contracts.campaign import INFER, SIMULATE, TRAIN
+from scoutbee.traces.records import InferenceRecord, SimulationRecord, TaskRecord, TrainingRecord
+
+from .columns import Columns, Kind, spread
+from .lines import Batch, Row, batches, transposed
+
+TASK_RECORDS: Mapping[str, type[TaskRecord]] = {
+    SIMULATE: SimulationRecord,
+    TRAIN: TrainingRecord,
+    INFER: InferenceRecord,
+}
+
+TIMESTAMPS = (
+    'created', 'input_received', 'start_task_submission', 'compute_started', 'compute_ended', 'task_received',
+    'result_sent', 'result_received',
+)  # fmt: skip
+"""Colmena's, in the order in which they are taken; seconds since the epoch, each on the clock of whoever took it."""
+
+SPANS = (
+    'running', 'serialize_inputs', 'deserialize_inputs', 'serialize_results', 'deserialize_results',
+    'async_resolve_proxies', 'resolve_proxies',
+)  # fmt: skip
+"""Colmena's and Scoutbee's time spans; as columns their names end in ``_seconds``."""
+
+TASK_COLUMNS: Mapping[str, Kind] = {
+    'kind': str, 'seq': int, 'time': float, 'task_id': str, 'success': bool, 'attempt': int, 'outcome': str,
+    'key': str, 'row': int, 'value': float, 'generation': int, 'member': int, 'chunk': int, 'rows': int,
+    'observations': int, 'model_file': str, 'file': str, 'offset': int,
+    'choice_ranking': int, 'choice_score': float, 'choice_mean': float, 'choice_std': float, 'choice_generation': int,
+    **dict.fromkeys(TIMESTAMPS, float),
+    **{f'{name}_seconds': float for name in SPANS},
+    'inputs_bytes': float, 'value_bytes': float,
+    'objects': int, 'object_bytes_in': int, 'object_bytes_out': int, 'object_seconds': float,
+    'cache_hits': int, 'cache_misses': int,
+    'worker': str, 'host': str, 'worker_cpu_seconds': float, 'worker_peak_rss_bytes': float,
+    'failure_kind': str, 'failure_error': str, 'failure_message': str, 'failure_traceback': str,
+    'line_offset': int,
+}  # fmt: skip
+"""The columns that are always there. Others (more of Colmena's, or of the worker) stand behind them."""
+
+OBJECT_COLUMNS: Mapping[str, Kind] = {
+    'seq': int, 'kind': str, 'object': str, 'direction': str, 'bytes': int, 'moved': bool, 'seconds': float,
+    'time': float,
+}  # fmt: skip
+
+_PLAIN = (
+    'seq', 'time', 'task_id', 'success', 'attempt', 'outcome', 'key', 'row', 'value', 'generation', 'member', 'chunk',
+    'rows', 'observations', 'model_file', 'file', 'offset', 'worker', 'host',
+)  # fmt: skip
+
+CHOICE_TYPES: Mapping[str, tuple[type, ...]] = {
+    'ranking': (int,),
+    'score': (float, int),
+    'mean': (float, int),
+    'std': (float, int),
+    'generation': (int,),
+}
+"""What is known of a choice, and what it may be."""
+
+_FAILURE = ('kind', 'error', 'message', 'traceback')
+
+
+def read_tasks(run_dir: Path, kind: str, skipped: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tasks of one kind, and the objects they moved through a store.
+
+    Args:
+        run_dir: The run directory.
+        kind: Kind of task.
+        skipped: Lines that cannot be read are described here.
+
+    Returns:
+        The tasks, with ``TASK_COLUMNS``, and one row for each object of each task, with ``OBJECT_COLUMNS``: the ``seq``
+        of the task's record, the ``direction`` seen from the worker (``in`` or ``out``), the size in ``bytes``,
+        whether it ``moved`` during this task or was still in the worker's cache, and the ``seconds`` that took,
+        until ``time``.
+
+    Raises:
+        TraceError: As :func:`~scoutbee.analysis.lines.batches`.
+    """
+    record_type = TASK_RECORDS[kind]
+    tasks, objects = Columns(TASK_COLUMNS), Columns(OBJECT_COLUMNS)
+    for batch in batches(run_dir, record_type, skipped):
+        columns = _columns(batch, [name for name in _PLAIN if name in record_type.model_fields])
+        moved = _objects(batch, kind)
+        columns |= _totals(len(batch.rows), moved)
+        columns['kind'] = [kind] * len(batch.rows)
+        tasks.extend(len(batch.rows), columns)
+        objects.extend(len(moved['seq']), {**moved, 'seq': [batch.rows[i]['seq'] for i in moved['seq']]})
+    return tasks.frame(), objects.frame()
+
+
+def _columns(batch: Batch, plain: list[str]) -> dict[str, Any]:
+    held = batch.columns
+    columns: dict[str, Any] = {name: held[name] for name in plain}
+    columns['line_offset'] = batch.offsets
+    columns |= spread(held['timestamps'])
+    columns |= spread(held['spans'], suffix='_seconds')
+    columns |= spread(held['sizes'], suffix='_bytes')
+    columns |= chosen(held.get('choice', ()), prefix='choice_')
+    columns |= spread(held['worker_info'], prefix='worker_')
+    failures = held['failure']
+    if any(failures):
+        columns |= {
+            f'failure_{name}': [failure and getattr(failure, name) for failure in failures] for name in _FAILURE
+        }
+    return columns
+
+
+def chosen(choices: Sequence[Row], prefix: str = '') -> dict[str, Sequence[Any]]:
+    """Why candidates were chosen, as columns.
+
+    What a trace may say of a choice is not checked when it is read, so it is here: only what is a number counts.
+
+    Args:
+        choices: One object a row.
+        prefix: What the name of each column gets in front.
+    """
+    columns = transposed(choices)
+    return {
+        f'{prefix}{name}': [value if type(value) in types else None for value in columns[name]]
+        for name, types in CHOICE_TYPES.items()
+        if name in columns
+    }
+
+
+# -- objects -------------------------------------------------------------------------------------------------------
+
+
+def _objects(batch: Batch, kind: str) -> dict[str, list[Any]]:
+    """The objects of a batch; ``seq`` holds the place of the task in the batch."""
+    columns: dict[str, list[Any]] = {name: [] for name in OBJECT_COLUMNS}
+    for place, row in enumerate(batch.rows):
+        for name, statistics in row['proxies'].items():
+            if isinstance(statistics, dict):
+                _add_object(columns, place, name, statistics, row['timestamps'].get('compute_started'))
+    columns['kind'] = [kind] * len(columns['seq'])
+    return columns
+
+
+def _add_object(columns: dict[str, list[Any]], place: int, name: str, statistics: Row, started: float | None) -> None:
+    """ProxyStore counts from the worker's start, so what its last move says may be of an earlier task."""
+    sizes, times = statistics.get('attributes') or {}, statistics.get('times') or {}
+    for verb, direction in (('get', 'in'), ('put', 'out')):
+        move = times.get(f'store.{verb}.connector') or {}
+        if not move and f'store.{verb}' not in times:
+            continue
+        moved = bool(move) and (started is None or move['last_timestamp'] >= started)
+        columns['seq'].append(place)
+        columns['object'].append(name)
+        columns['direction'].append(direction)
+        columns['bytes'].append(int(sizes.get(f'store.{verb}.object_size') or 0))
+        columns['moved'].append(moved)
+        columns['seconds'].append(move['last_time_ms'] / 1000 if moved else 0.0)
+        columns['time'].append((times.get(f'store.{verb}') or move).get('last_timestamp'))
+
+
+def _totals(rows: int, moved: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """What the objects of each task come to."""
+    totals: dict[str, list[Any]] = {
+        name: [0] * rows for name in ('objects', 'object_bytes_in', 'object_bytes_out', 'cache_hits', 'cache_misses')
+    }
+    totals['object_seconds'] = [0.0] * rows
+    columns = (moved[name] for name in ('seq', 'direction', 'bytes', 'moved', 'seconds'))
+    for place, direction, size, did_move, seconds in zip(*columns, strict=True):
+        totals['objects'][place] += 1
+        totals['object_seconds'][place] += seconds
+        if direction == 'in':
+            totals['cache_misses' if did_move else 'cache_hits'][place] += 1
+        if did_move:
+            totals[f'object_bytes_{direction}'][place] += size
+    return totals
