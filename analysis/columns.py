@@ -23,6 +23,7 @@ class Columns:
         Args:
             kinds: What the columns that are always there hold, in their order. Integers may be missing.
         """
+        self._known = frozenset(kinds)
         self._kinds = dict(kinds)
         self._parts: dict[str, list[tuple[int, Sequence[Any]]]] = defaultdict(list)
         self._rows = 0
@@ -36,12 +37,15 @@ class Columns:
                 all it has here, else text.
         """
         for name, values in columns.items():
-            if name not in self._kinds:
-                self._kinds[name] = _kind_of(values)
-            elif self._kinds[name] is float and not _is_numeric(values):
-                self._kinds[name] = str
+            if name not in self._known:
+                self._settle(name, values)
             self._parts[name].append((self._rows, values))
         self._rows += rows
+
+    def _settle(self, name: str, values: Sequence[Any]) -> None:
+        """What a column that is not always there holds: numbers, until it has anything else."""
+        if self._kinds.get(name) is not str:
+            self._kinds[name] = float if _NUMBERS.issuperset(map(type, values)) else str
 
     def frame(self) -> pd.DataFrame:
         """The table."""
@@ -67,28 +71,26 @@ _TEXT_IS_A_TYPE = int(pd.__version__.split('.', 1)[0]) >= 3
 
 
 def spread(objects: Sequence[Mapping[str, Any]], prefix: str = '', suffix: str = '') -> dict[str, Sequence[Any]]:
-    """What objects hold that is no list and no object itself, as one column a name; missing values are None.
+    """What objects hold, as one column a name; missing values are None.
 
     Args:
         objects: One a row.
         prefix: What each name gets in front.
         suffix: What it gets at its end.
     """
-    columns = transposed(objects)
-    return {
-        f'{prefix}{name}{suffix}': column for name, column in columns.items() if not _NESTED & set(map(type, column))
-    }
+    return {f'{prefix}{name}{suffix}': column for name, column in transposed(objects).items()}
+
+
+def spread_plain(objects: Sequence[Mapping[str, Any]], prefix: str) -> dict[str, Sequence[Any]]:
+    """As :func:`spread`, without columns in which there is a list or an object."""
+    columns = spread(objects, prefix)
+    return {name: column for name, column in columns.items() if not _NESTED & set(map(type, column))}
 
 
 _NESTED = {dict, list}
 
 
-def _is_numeric(values: Sequence[Any]) -> bool:
-    return {float, int, type(None)}.issuperset(map(type, values))
-
-
-def _kind_of(values: Sequence[Any]) -> Kind:
-    return float if _is_numeric(values) else str
+_NUMBERS = frozenset({float, int, type(None)})
 
 
 def _texts(items: list[Any]) -> list[str | None]:

@@ -15,7 +15,7 @@ from scoutbee.contracts.campaign import SIMULATE
 from scoutbee.contracts.candidates import Objective
 from scoutbee.traces.summary import replace_file
 
-from .fates import count
+from .fates import Counts, count
 from .figures.outcome import wanted
 from .inputs import ReportInputs, write_inputs
 from .machine import slot_use
@@ -142,13 +142,14 @@ def write_report(
 
 def report_of(run: Run, objective: Objective, reference: Sequence[float]) -> Report:
     """The report of one run; arguments as :func:`write_report`."""
+    counts = count(run.tasks, run.submissions, run.events)
     sections = [
         outcome(run, objective, reference),
         learning(run, objective),
         machine(run),
         latency(run),
         data(run),
-        trouble(run),
+        trouble(run, counts),
     ]
     summary = run.summary
     return Report(
@@ -156,8 +157,8 @@ def report_of(run: Run, objective: Objective, reference: Sequence[float]) -> Rep
         status=summary.status if summary else 'not ended',
         lead=summary.reason if summary else
         'The run has written no summary: it is still going, or its driver was killed.',
-        facts=_facts(run),
-        tiles=_tiles(run, objective, sections[0].numbers),
+        facts=_facts(run, counts),
+        tiles=_tiles(run, counts, objective, sections[0].numbers),
         sections=sections,
         files={name: text for name in ('params.yaml', 'provenance.json') if (text := _text(run.path / name))},
         head={'run': run.name, 'status': summary.status if summary else None, 'objective': asdict(objective),
@@ -192,9 +193,8 @@ def _save_figures(sections: Sequence[Section], folder: Path) -> None:
                 save_files(figure, folder / f'{section.name}-{picture.name}')
 
 
-def _facts(run: Run) -> str:
+def _facts(run: Run, counts: Counts) -> str:
     hosts = sorted(run.tasks['host'].dropna().unique())
-    counts = count(run.tasks, run.submissions, run.events)
     facts = [run.name]
     if run.summary and run.summary.seed is not None:
         facts.append(f'seed {run.summary.seed}')
@@ -205,8 +205,7 @@ def _facts(run: Run) -> str:
     return ' · '.join(facts)
 
 
-def _tiles(run: Run, objective: Objective, numbers: Mapping[str, Any]) -> list[Tile]:
-    counts = count(run.tasks, run.submissions, run.events)
+def _tiles(run: Run, counts: Counts, objective: Objective, numbers: Mapping[str, Any]) -> list[Tile]:
     given_up = counts.failed + counts.quarantined
     unit = f' {objective.unit}' if objective.unit else ''
     tiles = [Tile(f'{counts.succeeded:,}', f'simulations{f", {given_up:,} given up" if given_up else ""}')]

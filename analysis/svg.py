@@ -41,7 +41,7 @@ class Palette:
 PAGE = Palette('#010203', '#010204', '#010205', '#010206', '#010207', '#010208', '#010209', '#01020a')
 """Colours that no figure has by chance; the page puts its own in their place, so that one file is dark and light."""
 
-PAPER = Palette('#1d1c19', '#6b675e', '#e3dfd5', '#2f6db3', '#c0532b', '#1f8a74', '#b87503', '#b3261e')
+PAPER = Palette('#1d1c19', '#6b675e', '#e3dfd5', '#2f6db3', '#c0532b', '#1f8a74', '#9c6400', '#b3261e')
 """Colours on white paper."""
 
 _FONT = re.compile(r'font: ([\d.]+px) [^;"]*')

@@ -11,7 +11,7 @@ import pandas as pd
 from scoutbee.contracts.campaign import INFER, SIMULATE, TRAIN
 from scoutbee.traces.records import InferenceRecord, SimulationRecord, TaskRecord, TrainingRecord
 
-from .columns import Columns, Kind, spread
+from .columns import Columns, Kind, spread, spread_plain
 from .lines import Batch, Row, batches, transposed
 
 TASK_RECORDS: Mapping[str, type[TaskRecord]] = {
@@ -107,7 +107,7 @@ def _columns(batch: Batch, plain: list[str]) -> dict[str, Any]:
     columns |= spread(held['spans'], suffix='_seconds')
     columns |= spread(held['sizes'], suffix='_bytes')
     columns |= chosen(held.get('choice', ()), prefix='choice_')
-    columns |= spread(held['worker_info'], prefix='worker_')
+    columns |= spread_plain(held['worker_info'], 'worker_')
     failures = held['failure']
     if any(failures):
         columns |= {

@@ -113,7 +113,9 @@ class RunProcesses:
         if self._driver is not None and process.ppid() == self._driver.pid:
             return 'task server'
         parent = process.parent()
-        return 'Parsl worker' if parent is not None and _is_pool(parent.cmdline()) and not _is_helper(process) else None
+        if parent is None or not _is_pool(parent.cmdline()):
+            return None
+        return 'manager' if _is_bookkeeper(process) else 'Parsl worker'
 
 
 def kill(process: psutil.Process) -> bool:
@@ -157,9 +159,9 @@ def _table() -> Iterator[tuple[int, tuple[psutil.Process, int]]]:
 
 def _is_pool(command: list[str]) -> bool:
     """Whether it is a Parsl manager itself, rather than the shell around it."""
-    return any(part.endswith((f'{_POOL}.py', f'.{_POOL}')) for part in command[1:3])
+    return Path(command[0]).name.startswith('python') and any(_POOL in part for part in command[1:3])
 
 
-def _is_helper(process: psutil.Process) -> bool:
+def _is_bookkeeper(process: psutil.Process) -> bool:
     """Whether it is the process in which a Parsl manager keeps what its workers share: it serves a socket."""
     return any(Path(str(c.laddr)).name.startswith('listener-') for c in process.net_connections('unix'))

@@ -50,6 +50,7 @@ class SyntheticRun:
         retrain_every: Observations between training rounds, which take turns on one worker.
         members: Models of the ensemble.
         chunks: Chunks of the search space that each model is asked about.
+        chunk_seconds: How long one of them takes.
         failures: Simulations that fail.
         molecules: Whether keys are SMILES.
         seed: Of everything that is drawn.
@@ -62,6 +63,7 @@ class SyntheticRun:
     retrain_every: int = 15
     members: int = 4
     chunks: int = 1
+    chunk_seconds: float = 1.35
     failures: int = 4
     molecules: bool = True
     seed: int = 0
@@ -170,7 +172,7 @@ class SyntheticRun:
             clock = ended + 0.05
             for chunk in range(self.chunks):
                 yield self._inference(generation, member, chunk, clock)
-                clock += 1.45
+                clock += self.chunk_seconds + 0.1
         yield self._selection(generation, size, at, clock + 0.1)
         if generation == 2:
             yield EventRecord(
@@ -180,7 +182,7 @@ class SyntheticRun:
         yield clock + 0.1
 
     def _inference(self, generation: int, member: int, chunk: int, at: float) -> InferenceRecord:
-        began, ended = at + 0.05, at + 1.4
+        began, ended = at + 0.05, at + 0.05 + self.chunk_seconds
         name = f'Key(name={f"chunk-{chunk}"!r})'
         first = generation == 1 and member == 0
         moves = {'count': 1, 'last_time_ms': 20.0, 'last_timestamp': began + 0.03 if first else began - 5.0}

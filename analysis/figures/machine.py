@@ -16,7 +16,7 @@ from ..svg import Palette
 from .base import WIDE, label, legend, panels, time_scale
 
 CAUSE_COLOURS = dict(zip(CAUSES, (
-    '#8a8578', '#5b8ff0', '#a06ad0', '#d08a1e', '#c9622f', '#a8732a', '#b88a5a', '#3f74c4', '#2fa08a', '#1f7f9c',
+    '#8a8578', '#5b8ff0', '#a06ad0', '#c07f18', '#c9622f', '#a8732a', '#b88a5a', '#3f74c4', '#2fa08a', '#1f7f9c',
     '#6f9f3a', '#b5566f', '#6d6a63',
 ), strict=True))  # fmt: skip
 """A colour for each cause of idleness; they stand out on white and on black, and the table gives the numbers."""

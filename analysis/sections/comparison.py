@@ -7,6 +7,7 @@ from functools import partial
 
 import pandas as pd
 
+from scoutbee.contracts.campaign import SIMULATE
 from scoutbee.contracts.candidates import Objective
 
 from ..compare import compare, curves, replicates
@@ -14,10 +15,12 @@ from ..figures import comparison as figures
 from ..figures import machine as machine_figures
 from ..idle import machine_use
 from ..latency import stages, waterfall
+from ..learning import calibration, calibration_error, predictions, ranking_changes
 from ..run import Run
+from ..traffic import traffic
 from ..trouble import group_failures
 from .elements import Column, Picture, Section, Table
-from .formats import plural, written
+from .formats import percent, plural, size, written
 from .machine import sentence as use_sentence
 
 _INTERVAL = "Student's t interval of the mean over replicates, 95%; missing for a single run."
@@ -33,7 +36,14 @@ def comparison(runs: Sequence[Run], objective: Objective) -> list[Section]:
     table = compare(runs)
     names = _names(table)
     table['group'] = table['settings'].map(names)
-    return [_side_by_side(runs, table, names, objective), _machines(runs), _latencies(runs), _troubles(runs)]
+    return [
+        _side_by_side(runs, table, names, objective),
+        _learnings(runs, objective),
+        _machines(runs),
+        _latencies(runs),
+        _movements(runs),
+        _troubles(runs),
+    ]
 
 
 def _names(table: pd.DataFrame) -> dict[str, str]:
@@ -69,7 +79,7 @@ def _side_by_side(runs: Sequence[Run], table: pd.DataFrame, names: Mapping[str, 
 
 def _sentence(table: pd.DataFrame, objective: Objective) -> str:
     groups = table['settings'].nunique()
-    text = f'{plural(len(table), "run")} with {plural(groups, "setting")}'
+    text = f'{len(table):,} runs with {"the same" if groups == 1 else f"{groups:,} different"} settings'
     known = table[table['best'].notna()]
     if not len(known):
         return f'{text}; none has a value yet.'
@@ -119,6 +129,44 @@ def _means_table(means: pd.DataFrame) -> Table:
     return Table('replicates', 'Means over replicates, with intervals.', columns, frame, folded=single, most=400)
 
 
+def _learnings(runs: Sequence[Run], objective: Objective) -> Section:
+    unit = f' ({objective.unit})' if objective.unit else ''
+    frame = pd.DataFrame([_knowledge(run) for run in runs])
+    columns = [
+        Column('run', 'run', 'key'),
+        Column('count', 'chosen', 'count', 'Candidates that models chose and that came back with a value.'),
+        Column('mae', f'mean error{unit}', 'number', 'Mean of the absolute differences of prediction and value.'),
+        Column('bias', 'bias', 'signed', 'Mean of prediction minus value: positive where it predicted too high.'),
+        Column('covered_1', 'within 1', 'percent', 'Errors within one stated deviation; 68% if it is right.'),
+        Column('calibration_error', 'calibration error', 'percent',
+               'Mean distance of the share of values within an interval and the probability stated for it.'),
+        Column('overlap', 'kept of the top', 'percent', 'Of each ranking in the next, median.'),
+    ]  # fmt: skip
+    known = frame['mae'].dropna()
+    told = 'No simulation that a model chose has come back in any run.'
+    if len(known):
+        low, high = (f'{end:.3g} {objective.unit}'.strip() for end in (known.min(), known.max()))
+        told = f'Run by run, the models missed the values of what they chose by {low} to {high} on average.'
+    return Section(
+        'learning', 'Learning', told,
+        tables=[Table('errors', 'Errors of the models for what they chose.', columns, frame)],
+    )  # fmt: skip
+
+
+def _knowledge(run: Run) -> dict[str, object]:
+    made = predictions(run.observations)
+    stated = made['z'].dropna().abs()
+    return {
+        'run': run.name,
+        'count': len(made),
+        'mae': made['error'].abs().mean(),
+        'bias': made['error'].mean(),
+        'covered_1': (stated <= 1).mean(),
+        'calibration_error': calibration_error(calibration(made)),
+        'overlap': ranking_changes(run.tops, run.selections, run.submissions)['overlap'].median(),
+    }
+
+
 def _machines(runs: Sequence[Run]) -> Section:
     uses = [machine_use(run.spans, run.idle).assign(run=run.name) for run in runs]
     table = pd.concat(uses, ignore_index=True)
@@ -132,8 +180,10 @@ def _machines(runs: Sequence[Run]) -> Section:
         Column('idle_seconds', 'idle', 'seconds'),
     ]
     told = [f'{run.name}: {use_sentence(use)}' for run, use in zip(runs, uses, strict=True)]
+    busy = table.loc[[SIMULATE in pool.split('+') for pool in table['pool']], 'utilization']
+    ends = f'{percent(busy.min())} to {percent(busy.max())}' if len(busy) else 'none'
     return Section(
-        'machine', 'Use of the machine', told[0],
+        'machine', 'Use of the machine', f'Run by run, simulation workers were busy {ends} of the time.',
         pictures=[
             Picture(
                 'idle', 'What idle time was spent on, as a share of all the time of the workers.',
@@ -142,7 +192,7 @@ def _machines(runs: Sequence[Run]) -> Section:
             )
         ],
         tables=[Table('pools', 'Workers of each run.', columns, table)] if len(table) else [],
-        notes=told[1:],
+        notes=told,
     )  # fmt: skip
 
 
@@ -160,6 +210,22 @@ def _latencies(runs: Sequence[Run]) -> Section:
     tables = [Table('stages', 'Stages of the life of a task, median and 95th percentile.', columns, wide)]
     told = 'The life of a task from its creation to the decision, run by run.'
     return Section('latency', 'Latency', told, tables=tables if len(wide) else [])
+
+
+def _movements(runs: Sequence[Run]) -> Section:
+    moved = [traffic(run.tasks, run.objects, run.params).assign(run=run.name) for run in runs]
+    frame = pd.concat(moved, ignore_index=True).groupby(['run', 'way'], as_index=False, sort=False)
+    table = frame[['count', 'bytes', 'seconds']].sum(min_count=1)
+    columns = [
+        Column('run', 'run', 'key'),
+        Column('way', 'way', meaning='Within the message of the task, or through the store of that backend.'),
+        Column('count', 'moves', 'count'),
+        Column('bytes', 'bytes', 'bytes'),
+        Column('seconds', 'time in the store', 'seconds', 'Sum over the moves; not known for messages.'),
+    ]
+    told = f'{size(float(table["bytes"].sum()))} moved in all runs together.' if len(table) else 'Nothing has moved.'
+    tables = [Table('traffic', 'Bytes by the way they took.', columns, table)] if len(table) else []
+    return Section('data', 'Data', told, tables=tables)
 
 
 def _troubles(runs: Sequence[Run]) -> Section:

@@ -32,10 +32,11 @@ def learning(run: Run, objective: Objective) -> Section:
     overall = curves.get('all predictions', pd.DataFrame({'level': [], 'share': [], 'count': []}))
     changes = ranking_changes(run.tops, run.selections, run.submissions)
     error = calibration_error(overall)
+    tables = _errors_table(groups, objective), _changes_table(changes), _rankings_table(run.selections)
     return Section(
         'learning', 'Learning', _sentence(made, changes, objective),
         pictures=_pictures(made, groups, curves, changes, objective),
-        tables=[table for table in (_errors_table(groups, objective), _changes_table(changes), _rankings_table(run.selections)) if len(table.frame)],
+        tables=[table for table in tables if len(table.frame)],
         notes=[
             'Chosen candidates are no fair sample of the search space: choosing the highest predictions also chooses '
             'the largest overestimates, so a model looks worse here than it is elsewhere.'

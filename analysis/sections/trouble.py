@@ -8,7 +8,7 @@ import pandas as pd
 
 from scoutbee.contracts.campaign import SIMULATE
 
-from ..fates import Counts, count
+from ..fates import Counts
 from ..run import Run
 from ..trouble import FailureGroup, attempts, given_up, group_failures, slowest
 from .elements import Column, Section, Table
@@ -23,9 +23,8 @@ _WORDS = {
 }  # fmt: skip
 
 
-def trouble(run: Run) -> Section:
-    """The section."""
-    counts = count(run.tasks, run.submissions, run.events)
+def trouble(run: Run, counts: Counts) -> Section:
+    """The section; ``counts`` are of what became of the candidates."""
     groups = group_failures(run.tasks)
     tables = [
         _failures_table(groups), _attempts_table(run), _given_up_table(run), _slowest_table(run),

@@ -43,13 +43,10 @@ _SILENCE_SECONDS = 20
 _FAILED_BLOCKS = 5
 """So many failed blocks in a row mean that workers cannot be started at all."""
 
+_MANAGER = 'from scoutbee.fabric.parsl_parts import process_worker_pool; process_worker_pool()'
 _INTERCHANGE = (
-    'import runpy, sys; sys.path[:] = sys.argv[1:]; '
-    'from scoutbee.fabric.processes import die_with_parent; die_with_parent(); '
-    'runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")'
+    'import sys; sys.path[:] = sys.argv[1:]; from scoutbee.fabric.parsl_parts import interchange; interchange()'
 )
-"""An interchange that dies with the task server. By itself it would stay, and with it its managers and workers, where
-both the task server and the driver, who would have ended it, are killed."""
 
 _STATUS_SECONDS = 2
 _CLEANUP_SECONDS = 8.0
@@ -180,8 +177,9 @@ def _executor(label: str, settings: Executor) -> HighThroughputExecutor:
         encrypted=True,
         heartbeat_period=_WATCH_SECONDS,
         heartbeat_threshold=_SILENCE_SECONDS,
-        # Parsl's scripts are found on the path only where the environment was activated.
-        launch_cmd=DEFAULT_LAUNCH_CMD.replace('process_worker_pool.py', shlex.join(_script('process_worker_pool')), 1),
+        launch_cmd=DEFAULT_LAUNCH_CMD.replace(
+            'process_worker_pool.py', shlex.join([sys.executable, '-c', _MANAGER]), 1
+        ),
         interchange_launch_cmd=[sys.executable, '-c', _INTERCHANGE, *sys.path],
         block_error_handler=partial(windowed_error_handler, threshold=_FAILED_BLOCKS),
     )
@@ -209,14 +207,6 @@ def _own_paths() -> list[str]:
     """Where this process looks for modules beyond its installation, so that workers find the same ones."""
     installed = (sys.prefix, sys.base_prefix)
     return [path for path in sys.path if path and not path.startswith(installed)]
-
-
-def _script(name: str) -> list[str]:
-    """Command that runs one of Parsl's scripts, which are on the path only where the environment was activated."""
-    script = Path(sys.executable).with_name(f'{name}.py')
-    if script.exists():
-        return [sys.executable, str(script)]
-    return [sys.executable, '-m', f'parsl.executors.high_throughput.{name}']
 
 
 def _log_warmth(label: str, future: Any) -> None:

@@ -193,3 +193,12 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys):
     (tmp_path / 'report.json').write_text('[]')
     assert main([str(tmp_path)]) == 2
     assert 'delete it' in capsys.readouterr().err
+
+
+def test_the_example_in_the_documents_is_small_and_tells_nothing_of_the_machine():
+    path = Path(__file__).parents[2] / 'docs' / 'example-report' / 'report.html'
+    page = Page(path)
+    assert page.fetched == []
+    assert page.open == []
+    assert path.stat().st_size < 1_500_000
+    assert not re.search(r'/(home|tmp|root|work|Users)/', page.source)

@@ -148,3 +148,15 @@ def test_runs_of_which_nothing_is_known_can_be_compared(synthetic, objective: Ob
     data = json.loads(report_of_several(runs, objective).json())
     assert [row['run'] for row in data['outcome']['runs']] == ['empty', 'begun']
     assert data['outcome']['runs'][0]['best'] is None
+
+
+def test_what_several_runs_learned_and_moved(synthetic, objective: Objective):
+    runs = [synthetic(f'run{seed}', seed=seed).write() for seed in (1, 2)]
+    data = json.loads(report_of_several([Run(path) for path in runs], objective).json())
+    for path, row in zip(runs, data['learning']['errors'], strict=True):
+        run = Run(path)
+        made = predictions(run.observations)
+        assert row['count'] == len(made)
+        assert row['mae'] == pytest.approx(made['error'].abs().mean())
+        known = traffic(run.tasks, run.objects, run.params).groupby('way')['bytes'].sum()
+        assert {way['way']: way['bytes'] for way in data['data']['traffic'] if way['run'] == run.name} == dict(known)
