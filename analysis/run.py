@@ -43,7 +43,9 @@ class Run:
         self.path = Path(path)
         self.skipped: list[str] = []
         if not self.path.is_dir():
-            raise TraceError(f'{self.path} is not a run directory: there is no such directory.')
+            raise TraceError(
+                f'{self.path} is not a run directory: it is {"a file" if self.path.exists() else "not there"}.'
+            )
 
     @property
     def name(self) -> str:

@@ -111,7 +111,7 @@ def check_order(seq: int, last: int) -> None:
 def _file(run_dir: Path, record_type: type[Record]) -> Path:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
-        raise TraceError(f'{run_dir} is not a run directory: there is no such directory.')
+        raise TraceError(f'{run_dir} is not a run directory: it is {"a file" if run_dir.exists() else "not there"}.')
     return run_dir / f'{record_type.stream}.jsonl'
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from scoutbee.contracts.candidates import Objective, Observation
 from scoutbee.contracts.progress import Progress
 
-_UNTOLD = frozenset({'submitted', 'resubmitted', 'copied', 'withdrawn', 'refilled', 'started', 'ended'})
+_UNTOLD = frozenset({'submitted', 'resubmitted', 'copied', 'reconsidered', 'withdrawn', 'refilled', 'started', 'ended'})
 
 
 def is_told(event: str) -> bool:
