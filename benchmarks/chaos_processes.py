@@ -159,7 +159,8 @@ def _table() -> Iterator[tuple[int, tuple[psutil.Process, int]]]:
 
 def _is_pool(command: list[str]) -> bool:
     """Whether it is a Parsl manager itself, rather than the shell around it."""
-    return Path(command[0]).name.startswith('python') and any(_POOL in part for part in command[1:3])
+    program = Path(command[0]).name if command else ''  # one that is just ending has none
+    return program.startswith('python') and any(_POOL in part for part in command[1:3])
 
 
 def _is_bookkeeper(process: psutil.Process) -> bool:

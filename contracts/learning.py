@@ -45,7 +45,7 @@ class ModelVersion:
         Raises:
             ValueError: If the text is not of the form ``g3m0``.
         """
-        match = re.fullmatch(r'g(\d+)m(\d+)', text)
+        match = re.fullmatch(r'g(\d{1,9})m(\d{1,9})', text)
         if match is None:
             raise ValueError(f'Expected a model version such as g3m0, got {text!r}.')
         return cls(int(match[1]), int(match[2]))

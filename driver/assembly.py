@@ -28,7 +28,7 @@ from scoutbee.fabric.redis_server import EmbeddedRedis
 from scoutbee.fabric.sites import Site, load_site
 from scoutbee.fabric.stores import Places, TopicStore
 from scoutbee.traces.errors import TraceError
-from scoutbee.traces.replay import History, replay
+from scoutbee.traces.replay import replay
 from scoutbee.traces.writer import TraceWriter
 
 from .building import build_campaign, preloads
@@ -147,6 +147,7 @@ def _run(plan: _Plan, say: Callable[[str], None], interrupts: Interrupts) -> _En
     with ExitStack() as stack:
         leftovers = Leftovers(plan.directory.path)
         leftovers.clear_redis_data()
+        stack.callback(leftovers.clear_redis_data)  # an interrupt may come at any moment of the server's start
         redis, address = stack.enter_context(_redis(plan, leftovers))
         external = address if redis is None else None
         leftovers.clear(external)
@@ -176,7 +177,8 @@ def _run(plan: _Plan, say: Callable[[str], None], interrupts: Interrupts) -> _En
         interrupts.hold()
         engine.stop()
         proxies = count_objects(depot, queues, agents_ended=with_agents)
-        return _Ended(_end(plan, thinker, proxies, time.monotonic() - started + _before(history)), with_agents)
+        before = 0.0 if history is None else history.seconds
+        return _Ended(_end(plan, thinker, proxies, before + time.monotonic() - started), with_agents)
     raise AssertionError('unreachable')
 
 
@@ -216,13 +218,6 @@ def _end(plan: _Plan, thinker: Thinker, proxies: Mapping[str, int], seconds: flo
         wall_seconds=seconds,
         proxies=proxies,
     )
-
-
-def _before(history: History | None) -> float:
-    """Seconds that a resumed campaign ran before."""
-    if history is None or history.started is None or history.ended is None:
-        return 0.0
-    return max(history.ended - history.started, 0.0)  # the clock may have been set back in between
 
 
 @contextmanager

@@ -81,9 +81,9 @@ class EmbeddedRedis:
 
     def __enter__(self) -> EmbeddedRedis:
         self._clear()
-        if self._directory is not None:
-            self._directory.mkdir(mode=0o700, parents=True)
         try:
+            if self._directory is not None:
+                self._directory.mkdir(mode=0o700, parents=True)
             self.start()
         except BaseException:
             self._clear()

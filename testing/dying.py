@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,28 +60,51 @@ class Errand:
     workers: int = 1
 
 
-def run_apart(errand: Errand, timeout: float = 60.0) -> tuple[int | None, int]:
-    """Run a campaign in a process of its own.
+@dataclass(frozen=True)
+class Ending:
+    """How an errand ended: with exit status 0 if the campaign was completed, ``DEATH`` if it died as told."""
 
-    The process is forked from a server that holds no thread and has imported everything.
+    status: int | None
+    writes: int
 
-    Returns:
-        Its exit status, 0 if the campaign was completed, ``DEATH`` if it died as told; and the number of writes.
+
+def run_apart(errands: Sequence[Errand], at_once: int = 4, timeout: float = 60.0) -> list[Ending]:
+    """Run campaigns in processes of their own, some at once.
+
+    The processes are forked from a server that holds no thread and has imported everything. All are looked after by the
+    calling thread: what `multiprocessing` knows of its children is not for several.
+
+    Args:
+        errands: The campaigns.
+        at_once: How many processes to have at once; they mostly wait.
+        timeout: Seconds that each may take.
 
     Raises:
-        TimeoutError: If it did not end in time; it is killed then.
+        TimeoutError: If one did not end in time; it is killed then.
     """
+    endings: list[Ending] = []
+    for first in range(0, len(errands), at_once):
+        begun = [(errand, *_begin(errand)) for errand in errands[first : first + at_once]]
+        endings += [_finish(*each, timeout) for each in begun]
+    return endings
+
+
+def _begin(errand: Errand) -> tuple[BaseProcess, Any]:
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload([__name__])
     writes = context.Value('q', 0)
     process = context.Process(target=_run, args=(errand, writes))
     process.start()
+    return process, writes
+
+
+def _finish(errand: Errand, process: BaseProcess, writes: Any, timeout: float) -> Ending:
     process.join(timeout)
     if process.is_alive():
         process.kill()
         process.join()
         raise TimeoutError(f'Expected the campaign in {errand.run_dir} to end within {timeout:g} s.')
-    return process.exitcode, writes.value
+    return Ending(process.exitcode, writes.value)
 
 
 class _Fate:

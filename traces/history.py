@@ -185,7 +185,7 @@ class History:
         happened: How often there was what slots can move on: ``training``, ``trained`` and ``ranking``.
         resumed: Times the campaign was taken up again.
         started: When the first record was written, seconds since the epoch.
-        ended: When the last one was.
+        seconds: How long drivers worked on it, from the first record of each to its last.
         last_seq: Sequence number of the last one; 0 in an empty directory.
     """
 
@@ -206,5 +206,5 @@ class History:
     happened: Mapping[str, int] = field(default_factory=dict)
     resumed: int = 0
     started: float | None = None
-    ended: float | None = None
+    seconds: float = 0.0
     last_seq: int = 0

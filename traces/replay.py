@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from .errors import TraceError
 from .history import History
 from .reader import read_all
 from .records import EventRecord, InferenceRecord, Record, SelectionRecord, SimulationRecord, TrainingRecord
@@ -48,7 +49,7 @@ def replay_records(records: Iterable[Record]) -> History:
     """Rebuild the state of a campaign from records in the order of their ``seq``.
 
     Raises:
-        TraceError: If an event lacks a fact it must have.
+        TraceError: If an event lacks a fact it must have, or a record holds something it cannot.
     """
     ledger = _Ledger()
     for record in records:
@@ -65,9 +66,23 @@ class _Ledger:
         self._resumed = 0
         self._first: Record | None = None
         self._last: Record | None = None
+        self._session: Record | None = None
+        self._seconds = 0.0
         self._handlers = {**self._candidates.handlers, **self._learning.handlers}
 
     def take(self, record: Record) -> None:
+        try:
+            self._take(record)
+        except (ValueError, TypeError, LookupError, OverflowError) as error:
+            raise TraceError(
+                f'The record of {record.stream} with seq {record.seq} cannot be replayed: {error}. '
+                'It was not written by the agents of this Scoutbee, or was changed since.'
+            ) from error
+
+    def _take(self, record: Record) -> None:
+        if self._session is None or (isinstance(record, EventRecord) and record.event == RESUMED):
+            self._seconds = self._worked()
+            self._session = record
         self._first = self._first or record
         self._last = record
         if isinstance(record, EventRecord):
@@ -80,6 +95,12 @@ class _Ledger:
             self._learning.inferred(record)
         elif isinstance(record, SelectionRecord):
             self._learning.selected(record, self._candidates.taken_rows())
+
+    def _worked(self) -> float:
+        """Seconds that drivers worked on the run; the time between two of them is nobody's."""
+        if self._session is None or self._last is None:
+            return self._seconds
+        return self._seconds + max(self._last.time - self._session.time, 0.0)  # a clock may have been set back
 
     def _heard(self, event: EventRecord) -> None:
         if event.event == RESUMED:
@@ -110,6 +131,6 @@ class _Ledger:
             happened=dict(learning.happened),
             resumed=self._resumed,
             started=self._first.time if self._first else None,
-            ended=self._last.time if self._last else None,
+            seconds=self._worked(),
             last_seq=self._last.seq if self._last else 0,
         )

@@ -191,7 +191,7 @@ def test_what_cannot_be_chosen_is_refused(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(900)
 def test_ten_kills_lose_nothing_and_do_nothing_twice(tmp_path, capfd):
     from chaos import main
 

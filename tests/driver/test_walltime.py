@@ -44,8 +44,8 @@ def test_pbs_tells_the_length_and_the_first_process_of_the_job_the_start(given, 
     # This process was not started by that job, so the job begins here and now.
     assert end.at - time.time() == pytest.approx(360_000, abs=5)
     own = psutil.Process()
-    job = {'PBS_JOBID': own.environ().get('PATH', ''), **given}  # a variable that our parents have as well
-    monkeypatch.setattr(psutil.Process, 'environ', lambda self: {'PBS_JOBID': job['PBS_JOBID']})
+    job = {'PBS_JOBID': '7.server', **given}
+    monkeypatch.setattr(psutil.Process, 'environ', lambda self: {'PBS_JOBID': '7.server'})
     assert job_end(job, ask, time.time()).at <= own.create_time() + 360_000
 
 

@@ -279,19 +279,34 @@ def test_an_interchange_that_dies_loses_its_tasks_and_ends_the_server(new_rig):
     assert 'interchange' in new_rig.engine.log_tail(60)
 
 
+def manager_of(task):
+    return next(p for p in task.parents() if 'process_worker_pool' in ' '.join(p.cmdline()))
+
+
+@slow
+@breaks_parsl
+def test_a_manager_whose_bookkeeper_dies_is_replaced_as_if_it_had_died(new_rig):
+    manager = manager_of(new_rig.running('forever'))
+    spawned = [child for child in manager.children() if 'multiprocessing.spawn' in ' '.join(child.cmdline())]
+    min(spawned, key=lambda child: child.create_time()).kill()
+    assert failure(new_rig.hear('simulate'))['kind'] in ('lost', 'killed')
+    new_rig.ask('simulate', 'well')
+    assert new_rig.hear('simulate').success
+
+
 @breaks_parsl
 def test_a_manager_that_dies_loses_its_tasks_and_is_replaced(new_rig):
     task = new_rig.running('forever')
-    manager = next(p for p in task.parents() if 'process_worker_pool' in ' '.join(p.cmdline()))
-    manager.kill()
+    manager_of(task).kill()
     assert failure(new_rig.hear('simulate'))['kind'] == 'lost'
     new_rig.ask('simulate', 'well')
     assert new_rig.hear('simulate').success
 
 
 @slow
+@pytest.mark.parametrize('with_server', [False, True])
 @pytest.mark.parametrize('name', NAMES)
-def test_it_ends_when_its_driver_is_killed(name, tmp_path):
+def test_it_ends_when_its_driver_is_killed(name, with_server, tmp_path):
     code = f'import fabric_tasks; fabric_tasks.drive({name!r}, {str(tmp_path)!r}, {str(tmp_path / "mark")!r})'
     env = {**os.environ, 'PYTHONPATH': os.path.dirname(fabric_tasks.__file__)}
     with subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True, env=env) as driver:
@@ -299,6 +314,8 @@ def test_it_ends_when_its_driver_is_killed(name, tmp_path):
         wait_for((tmp_path / 'mark').exists)
         members = session_members(session)
         assert members
+        if with_server:
+            os.kill(session, signal.SIGKILL)
         driver.kill()
     wait_for(lambda: not session_members(session))
 

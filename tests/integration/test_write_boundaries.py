@@ -1,7 +1,6 @@
 """The driver dies at every write of a small campaign, and the campaign goes on as if nothing had happened."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -51,31 +50,24 @@ def assert_each_thing_is_computed_once(run_dir):
 @pytest.fixture(scope='module')
 def undisturbed(tmp_path_factory):
     run_dir = tmp_path_factory.mktemp('undisturbed') / 'run'
-    status, writes = run_apart(Errand(run_dir, campaign, policy))
-    assert status == 0
+    (ending,) = run_apart([Errand(run_dir, campaign, policy)])
+    assert ending.status == 0
     assert_each_thing_is_computed_once(run_dir)
-    return choices(run_dir), writes
-
-
-def die_and_go_on(run_dir, death, expected):
-    status, _ = run_apart(Errand(run_dir, campaign, policy, death))
-    assert status == DEATH
-    status, _ = run_apart(Errand(run_dir, campaign, policy))
-    assert status == 0
-    assert_each_thing_is_computed_once(run_dir)
-    assert choices(run_dir) == expected
-    assert len(replay(run_dir).observations) == SIZE
+    return choices(run_dir), ending.writes
 
 
 def die_at(writes, undisturbed, tmp_path):
+    """Die once at each of these writes, go on, and see that it makes no difference."""
     deaths = [Death(write, where) for write in writes for where in ('before', 'middle', 'after')]
-    with ThreadPoolExecutor(4) as pool:  # the processes mostly wait
-        runs = {
-            death: pool.submit(die_and_go_on, tmp_path / f'{death.write}-{death.where}', death, undisturbed[0])
-            for death in deaths
-        }
-    failed = {death: run.exception() for death, run in runs.items() if run.exception() is not None}
-    assert not failed
+    runs = {death: tmp_path / f'{death.write}-{death.where}' for death in deaths}
+    died = run_apart([Errand(run_dir, campaign, policy, death) for death, run_dir in runs.items()])
+    assert {ending.status for ending in died} == {DEATH}
+    went_on = run_apart([Errand(run_dir, campaign, policy) for run_dir in runs.values()])
+    assert [death for death, ending in zip(runs, went_on, strict=True) if ending.status != 0] == []
+    for run_dir in runs.values():
+        assert_each_thing_is_computed_once(run_dir)
+        assert choices(run_dir) == undisturbed[0]
+        assert len(replay(run_dir).observations) == SIZE
 
 
 def test_a_driver_that_dies_at_some_of_its_writes_loses_and_repeats_nothing(undisturbed, tmp_path):
@@ -94,7 +86,7 @@ def test_a_driver_that_dies_at_any_of_its_writes_loses_and_repeats_nothing(undis
 def test_a_driver_that_dies_again_and_again_gets_there_all_the_same(undisturbed, tmp_path):
     """Each process does a few writes, two of them about being resumed, and dies."""
     run_dir, deaths = tmp_path / 'run', 0
-    while run_apart(Errand(run_dir, campaign, policy, Death(5, 'middle')))[0] == DEATH:
+    while run_apart([Errand(run_dir, campaign, policy, Death(5, 'middle'))])[0].status == DEATH:
         deaths += 1
     assert deaths > 10
     assert_each_thing_is_computed_once(run_dir)

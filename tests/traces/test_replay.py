@@ -235,9 +235,14 @@ def test_models_rounds_and_rankings(tmp_path: Path):
     assert history.happened == {'training': 2, 'trained': 1, 'ranking': 2}
     assert history.resumed == 1
     assert history.last_seq == 11
-    assert history.started is not None
-    assert history.ended is not None
-    assert history.started <= history.ended
+    assert history.seconds >= 0
+
+
+def test_only_the_time_in_which_a_driver_was_at_work_counts():
+    records = [event('started'), event('ended'), event('resumed'), event('ended')]
+    for number, (record, time) in enumerate(zip(records, [100.0, 160.0, 900.0, 907.5], strict=True), start=1):
+        record.seq, record.time = number, time
+    assert replay_records(records).seconds == 67.5
 
 
 def test_predictions_of_the_newest_ranking_and_of_later_models_are_known(tmp_path: Path):
