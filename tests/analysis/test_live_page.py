@@ -140,7 +140,7 @@ def test_the_replay_is_worked_by_keyboard(browser, finished):
         assert reached == ['skip', 'play', 'moment', 'speed', 'live']
         page.focus('#moment')
         press('Home')
-        assert opened.number('#done') == 0
+        opened.until('#done', '0')
         assert page.get_attribute('#moment', 'aria-valuetext').startswith('0:00 of')
         for _ in range(8):
             press('PageUp')
