@@ -36,6 +36,7 @@ _READY = 'ready'
 _ORPHAN_SECONDS = 10.0
 _LONGEST_FOLDER = 50
 _SHORT_FOLDER = '/tmp'
+_SCRATCH = 'scoutbee-'
 
 EXIT_LOST = 3
 """Exit status of a task server whose engine or Redis server broke down."""
@@ -104,7 +105,6 @@ class Engine:
         self._plan = plan
         self._process: SpawnProcess | None = None
         self._news: Connection | None = None
-        self._scratch: Path | None = None
 
     def __enter__(self) -> Engine:
         self.start()
@@ -142,9 +142,11 @@ class Engine:
             raise EngineError('The task server is already running; stop it before starting it again.')
         self.stop()  # what an earlier one left behind
         news, pipe = multiprocessing.get_context('spawn').Pipe(duplex=False)
-        self._scratch = _make_scratch()
+        self._remove_scratch()  # what a driver left that was killed together with its task server
+        scratch = _make_scratch()
+        self._scratch_link.symlink_to(scratch)
         process = SpawnProcess(
-            target=_serve, args=(self._factory, self._plan, pipe, self._scratch), name='scoutbee-task-server'
+            target=_serve, args=(self._factory, self._plan, pipe, scratch), name='scoutbee-task-server'
         )
         # Python waits for child processes before it exits; this ends ours before that.
         atexit.register(self.stop)
@@ -206,9 +208,21 @@ class Engine:
         left = kill_session(process.pid)
         if left:
             logger.info('Killed %d processes that the task server left', left)
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        self._remove_scratch()
         process.close()
+
+    @property
+    def _scratch_link(self) -> Path:
+        """Says where the temporary files are, so that whoever goes on with the run can remove them."""
+        return self._plan.directory / 'temporary'
+
+    def _remove_scratch(self) -> None:
+        link = self._scratch_link
+        with contextlib.suppress(OSError):
+            scratch = Path(os.readlink(link))
+            if scratch.name.startswith(_SCRATCH):
+                shutil.rmtree(scratch, ignore_errors=True)
+        link.unlink(missing_ok=True)
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the task server's log; empty if there is none."""
@@ -221,7 +235,7 @@ class Engine:
 def _make_scratch() -> Path:
     """A folder for temporary files. Sockets lie in it, whose paths may have about a hundred characters."""
     usual = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix='scoutbee-', dir=usual if len(usual) <= _LONGEST_FOLDER else _SHORT_FOLDER))
+    return Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=usual if len(usual) <= _LONGEST_FOLDER else _SHORT_FOLDER))
 
 
 class _Told(BaseException):
