@@ -25,7 +25,7 @@ from .fingerprint_features import HASH_SIZE, FingerprintFeatures
 from .fingerprint_featurizer import DESCRIPTORS, FingerprintFeaturizer
 from .posterior import Draw
 from .ridge_evidence import Evidence, most_evident
-from .surrogate import TrainingData
+from .surrogate import TrainingData, expect_model_of
 
 Array = NDArray[np.float64]
 
@@ -135,10 +135,7 @@ class Fingerprint:
         Raises:
             InputTaskError: If it cannot.
         """
-        if artifact.surrogate != self.name:
-            raise InputTaskError(
-                f'Expected a model of the surrogate {self.name!r}, got one of {artifact.surrogate!r}; train one first.'
-            )
+        expect_model_of(self.name, artifact)
         shapes = {name: array.shape for name, array in artifact.arrays.items()}
         if shapes != _SHAPES:
             raise InputTaskError(f'Expected a fingerprint model of arrays {_SHAPES}, got {shapes}; train it again.')

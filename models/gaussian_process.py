@@ -23,7 +23,7 @@ from scoutbee.contracts.learning import ModelArtifact
 
 from .gaussian_process_kernel import Array, Kernel, Prior, fit_kernel, sample_prior
 from .posterior import Draw
-from .surrogate import TrainingData
+from .surrogate import TrainingData, expect_model_of
 from .vectors import VectorFeaturizer, Vectors
 
 # Points predicted at once: bounds the memory of the covariance with the observations.
@@ -128,10 +128,7 @@ class GaussianProcess:
         Raises:
             InputTaskError: If it cannot.
         """
-        if artifact.surrogate != self.name:
-            raise InputTaskError(
-                f'Expected a model of the surrogate {self.name!r}, got one of {artifact.surrogate!r}; train one first.'
-            )
+        expect_model_of(self.name, artifact)
         arrays = artifact.arrays
         if set(arrays) != set(_ARRAYS):
             raise InputTaskError(

@@ -174,3 +174,15 @@ class Surrogate(Protocol):
             InputTaskError: If the artifact is not this surrogate's, or its arrays do not fit its configuration.
         """
         ...
+
+
+def expect_model_of(surrogate: str, artifact: ModelArtifact) -> None:
+    """Refuse a model that another surrogate made.
+
+    Raises:
+        InputTaskError: If it is not of the surrogate of that name.
+    """
+    if artifact.surrogate != surrogate:
+        raise InputTaskError(
+            f'Expected a model of the surrogate {surrogate!r}, got one of {artifact.surrogate!r}; train one first.'
+        )
