@@ -25,7 +25,7 @@ from scoutbee.fabric.errors import QueuesLostError
 from scoutbee.fabric.methods import task_functions
 from scoutbee.fabric.queues import SecureRedisQueues
 from scoutbee.fabric.redis_server import EmbeddedRedis
-from scoutbee.fabric.sites import Site, load_site
+from scoutbee.fabric.sites import Site
 from scoutbee.fabric.stores import Places, TopicStore
 from scoutbee.traces.errors import TraceError
 from scoutbee.traces.replay import replay
@@ -36,6 +36,7 @@ from .ending import End, conclude, reference_values
 from .exit_status import BAD_INPUT, ENDED_EARLY
 from .interrupts import Interrupts
 from .leftovers import Leftovers, count_objects
+from .placement import site_of
 from .run_directory import RunDirectory
 from .settings import Settings
 from .shelf import RunShelf
@@ -111,27 +112,6 @@ class _Ended:
 
     end: End
     with_agents: bool
-
-
-def site_of(settings: Settings) -> Site:
-    """The site of the settings, with the engine and the number of simulation workers they ask for.
-
-    Raises:
-        ConfigurationError: If there is no such site, or this version cannot run its engine.
-    """
-    site = load_site(settings.site)
-    engine = settings.engine_for(site.engine)
-    if engine == 'globus':
-        raise ConfigurationError(
-            '--engine: expected parsl or local, got globus (two endpoints given mean globus); this version cannot '
-            'run tasks through Globus Compute yet.'
-        )
-    changes: dict[str, object] = {'engine': engine}
-    if settings.num_qc_workers is not None:
-        name, executor = site.executor_for('simulate')
-        resized = executor.model_copy(update={'workers': settings.num_qc_workers})
-        changes['executors'] = {**site.executors, name: resized}
-    return site.model_copy(update=changes)
 
 
 def cache_directory() -> Path:

@@ -71,7 +71,7 @@ class Leftovers:
         Raises:
             TraceError: If it cannot be written down.
         """
-        places = Places(new_run_name(), address, directory or self._objects, patience)
+        places = Places(new_run_name(), address, directory or self._objects, patience=patience)
         assert places.directory is not None
         name = _Name(name=places.run, redis=None if is_ours else str(address), directory=places.directory)
         self._write([*self._read(), name])

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, NonNegativeInt
 
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.policy import Policy, Slots
@@ -24,7 +25,7 @@ from .settings_sections import (
     PolicySettings,
 )
 
-Backend = Literal['redis', 'file', 'globus']
+Backend = Literal['redis', 'file', 'zmq', 'endpoint', 'globus']
 Engine = Literal['parsl', 'globus', 'local']
 Topic = Literal['simulate', 'train', 'infer']
 
@@ -61,6 +62,13 @@ def _absolute_unless_name(site: str) -> str:
     path = Path(site)
     return str(_absolute(path)) if path.suffix in {'.yaml', '.yml'} or len(path.parts) > 1 else site
 
+
+def _each(value: Any) -> Any:
+    return [part.strip() for part in value.split(',')] if isinstance(value, str) else value
+
+
+_EACH = BeforeValidator(_each)
+"""Several values, which a flag separates by commas and YAML lists."""
 
 LocalPath = Annotated[Path, AfterValidator(_absolute)]
 DataPath = Annotated[str, Field(min_length=1), AfterValidator(_absolute_unless_data)]
@@ -108,6 +116,12 @@ class Settings(BaseModel):
         default=None, min_length=1, description='Host of a Redis server; without it one is started here, on loopback.'
     )
     redisport: Annotated[int, _NETWORK] = Field(default=6379, ge=1, le=65535, description='Port of that Redis server.')
+    driver_address: Annotated[str | None, _NETWORK] = Field(
+        default=None,
+        min_length=1,
+        description="Address of this machine at which workers elsewhere reach it, in place of the site's; loopback "
+        'alone if neither is given.',
+    )
     redis_patience: float = Field(
         default=60.0, gt=0, description='Seconds the Redis server may be out of reach before the campaign ends.'
     )
@@ -199,7 +213,10 @@ class Settings(BaseModel):
         description='Folder of the file backend, which all workers see; in the run directory if not given.',
     )
     ps_globus_config: Annotated[LocalPath | None, Flag('Moving data (ProxyStore)', metavar='FILE')] = Field(
-        default=None, description='Endpoints of the globus backend.'
+        default=None, description='Collections of the globus backend, as JSON; see configs/proxystore-globus.json.'
+    )
+    ps_endpoints: Annotated[tuple[UUID, ...], _EACH, Flag('Moving data (ProxyStore)', metavar='ID,ID')] = Field(
+        default=(), description="ProxyStore endpoints of the endpoint backend: this machine's and those of the workers."
     )
 
     def file(self, name: Literal['search_space', 'training_set']) -> Path | None:

@@ -20,6 +20,9 @@ SURROGATES_FOR: Mapping[str, tuple[str, ...]] = {
 """Surrogates that can read the candidates of each campaign: SMILES, or points."""
 
 
+_EVERYWHERE = ('0.0.0.0', '::', '*')
+
+
 def check_settings(settings: Settings) -> None:
     """Check what is known before anything is started; nothing is changed on disk.
 
@@ -44,21 +47,19 @@ def check_settings(settings: Settings) -> None:
 
 
 def _engine(settings: Settings) -> Iterator[str]:
-    built = 'this version runs the parsl and the local engine'
-    if settings.engine == 'globus':
-        yield f'{title("engine")}: expected parsl or local, got globus: {built}; Globus Compute is not built yet.'
-    elif settings.engine is None and settings.ml_endpoint and settings.qc_endpoint:
+    given = [name for name in ('qc_endpoint', 'ml_endpoint') if getattr(settings, name)]
+    if len(given) == 1:
+        lacking = 'ml_endpoint' if given == ['qc_endpoint'] else 'qc_endpoint'
+        yield f'{title(given[0])}: expected {title(lacking)} beside it, got only one of the two endpoints.'
+    if given and settings.engine not in (None, 'globus'):
         yield (
-            '--ml-endpoint with --qc-endpoint: two endpoints ask for the globus engine, but '
-            f'{built}; give --engine parsl or --engine local, or leave both endpoints out.'
+            f'{title(given[0])}: an endpoint is for the globus engine, got --engine {settings.engine}; leave one of '
+            'them out.'
         )
-    elif bool(settings.ml_endpoint) != bool(settings.qc_endpoint):
-        given, lacking = ('ml_endpoint', 'qc_endpoint') if settings.ml_endpoint else ('qc_endpoint', 'ml_endpoint')
-        yield f'{title(given)}: expected {title(lacking)} beside it, got only one of the two endpoints.'
     if settings.nodes_per_task > 1:
         yield (
-            f'{title("nodes_per_task")}: expected 1, got {settings.nodes_per_task}: the sites of this version run each '
-            'simulation on one node.'
+            f'{title("nodes_per_task")}: expected 1, got {settings.nodes_per_task}: no simulation of this version runs '
+            'on more than one node. Blocks of several nodes are asked for in the site (nodes_per_block).'
         )
 
 
@@ -72,10 +73,16 @@ def _surrogate(settings: Settings) -> Iterator[str]:
 
 
 def _backends(settings: Settings) -> Iterator[str]:
+    needs: Mapping[str, str] = {'globus': 'ps_globus_config', 'endpoint': 'ps_endpoints'}
     for topic, backend in settings.backends().items():
-        if backend == 'globus':
-            name = f'{topic}_ps_backend'
-            yield f'{title(name)}: expected redis or file, got globus, which is not built yet.'
+        name = needs.get(backend)
+        if name is not None and not getattr(settings, name):
+            yield f'{title(f"{topic}_ps_backend")}: {backend} needs {title(name)}, which is not given.'
+    if settings.driver_address in _EVERYWHERE:
+        yield (
+            f'{title("driver_address")}: expected one address of this machine, got {settings.driver_address}, which '
+            'means all of them; name the one on the network of the workers.'
+        )
 
 
 def _input_files(settings: Settings) -> Iterator[str]:

@@ -89,7 +89,7 @@ def _add_flag(group: argparse._ArgumentGroup, name: str, field: FieldInfo, flag:
     if field.annotation is bool:
         group.add_argument(flag_name(name), action='store_true', dest=name, help=help_text)
         return
-    if field.default is not None:
+    if field.default not in (None, ()):
         help_text += f' [{field.default}]'
     shown = flag.metavar or _metavar(field.annotation)
     # One of several flags for one field: only one of them may be given.

@@ -10,9 +10,9 @@ from .settings_layers import FLAGS_ONLY, PARAMS_FILE, build, file_layer, title
 
 _WHERE = (
     'runs_dir', 'site', 'engine', 'num_qc_workers', 'nodes_per_task', 'ml_endpoint', 'qc_endpoint',
-    'redishost', 'redisport', 'redis_patience',
+    'redishost', 'redisport', 'redis_patience', 'driver_address',
     'no_proxystore', 'simulate_ps_backend', 'infer_ps_backend', 'train_ps_backend',
-    'ps_threshold', 'ps_file_dir', 'ps_globus_config',
+    'ps_threshold', 'ps_file_dir', 'ps_globus_config', 'ps_endpoints',
 )  # fmt: skip
 """Where tasks run and how their bytes travel: nothing of it is in what they return."""
 

@@ -6,35 +6,23 @@ import importlib.resources
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from scoutbee.contracts.campaign import KINDS
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.policy import Kind
 
-EngineName = Literal['local', 'parsl']
+from .providers import FabricSettings, LocalProvider, Provider
+
+EngineName = Literal['local', 'parsl', 'globus']
 
 _CGROUP_QUOTA = Path('/sys/fs/cgroup/cpu.max')
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra='forbid', frozen=True)
-
-
-class LocalProvider(_Settings):
-    """Workers on the machine of the driver."""
-
-    type: Literal['local'] = 'local'
-
-
-Provider = Annotated[LocalProvider, Field(discriminator='type')]
-"""Who hands out machines. A batch system joins as ``LocalProvider | SlurmProvider | …``."""
-
-
-class Executor(_Settings):
+class Executor(FabricSettings):
     """A group of equal workers."""
 
     kinds: tuple[Kind, ...] = Field(min_length=1, description='Kinds of task it runs.')
@@ -43,7 +31,17 @@ class Executor(_Settings):
     env: dict[str, str] = Field(default_factory=dict, description='Environment variables of its workers.')
     worker_init: str = Field('', description='Shell commands to run before its workers start (parsl only).')
     preload: tuple[str, ...] = Field((), description='Modules that its workers import as they start.')
-    provider: Provider = Field(default_factory=LocalProvider, description='Who hands out its machines.')
+    cache_mb: float = Field(
+        1024, ge=0, description='Memory for what a worker keeps from one task for later ones, in megabytes.'
+    )
+    accelerators: int | tuple[str, ...] = Field(
+        0, description='Accelerators of each machine, how many or by name; each worker is given its own (parsl only).'
+    )
+    launch_prefix: str = Field(
+        '', description='Command before the one that starts its workers, such as that of a container (parsl only).'
+    )
+    endpoint: str | None = Field(None, description='Globus Compute endpoint that has its workers (globus only).')
+    provider: Provider = Field(default_factory=LocalProvider, description='Who hands out its machines (parsl only).')
 
     @model_validator(mode='after')
     def _has_workers(self) -> Executor:
@@ -58,12 +56,15 @@ class Executor(_Settings):
         return max(1, int(usable_cores() / self.cores_per_worker))
 
 
-class Site(_Settings):
+class Site(FabricSettings):
     """Where a campaign runs."""
 
     name: str = Field(pattern=r'^[a-z0-9][a-z0-9_-]*$', description='Name, as in --site.')
     description: str = Field('', description='What it is, in a sentence.')
     engine: EngineName = Field('parsl', description='What runs the tasks.')
+    address: str | None = Field(
+        None, min_length=1, description="Address of the driver's machine as workers reach it; loopback if not given."
+    )
     executors: dict[str, Executor] = Field(min_length=1, description='Groups of workers, by name.')
 
     @model_validator(mode='after')

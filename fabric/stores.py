@@ -42,12 +42,18 @@ class Places:
         run: Name of the run, unique; of letters, digits and ``:_-``.
         address: The campaign's Redis server.
         directory: Directory that driver and workers share.
+        host: Address of the driver's machine as workers reach it.
+        globus_config: File with the Globus collections to keep objects in.
+        endpoints: Ids of the ProxyStore endpoints of the driver's machine and of its workers'.
         patience: How many seconds the Redis server may be out of reach.
     """
 
     run: str
     address: RedisAddress | None = None
     directory: Path | None = None
+    host: str = '127.0.0.1'
+    globus_config: Path | None = None
+    endpoints: tuple[str, ...] = ()
     patience: float = PATIENCE
 
     @property
