@@ -90,19 +90,11 @@ class Board(Candidacies):
             lend: Lends a candidate's arguments; called without the lock. If it raises, the attempt is due again.
         """
         with self.lock:
-            attempt = self._pop()
+            attempt = self.buffer.pop() if self.may_launch else None
             if attempt is None:
                 return None
             self._open(attempt)
         return self._fly(attempt, lend)
-
-    def _pop(self) -> Attempt | None:
-        while self.may_launch:
-            attempt = self.buffer.pop()
-            # A repeat is pointless once a late result of an earlier attempt has arrived after all.
-            if attempt is None or attempt.candidate.key not in self.finished:
-                return attempt
-        return None
 
     def worth_a_copy(self) -> Flight | None:
         """The slowest simulation that may be sent a second time.

@@ -93,6 +93,11 @@ class CandidateBuffer:
         self._repeats.append(attempt)
         self._hand_out(attempt.candidate.key)
 
+    def drop_repeats(self, key: str) -> None:
+        """Repeat no attempt at this candidate."""
+        if any(attempt.candidate.key == key for attempt in self._repeats):
+            self._repeats = deque(attempt for attempt in self._repeats if attempt.candidate.key != key)
+
     def follow_up(self, candidates: Iterable[Candidate]) -> int:
         """Add candidates that an observation called for; returns how many were new."""
         fresh = [c for c in candidates if self._admit(c)]

@@ -29,7 +29,6 @@ class Candidacies(Bulletin):
         buffer: What is ready.
         flights: What is out.
         open: Candidates that are open, by key, with the arguments of their newest attempt.
-        finished: Keys of those that are observed or given up.
         failures: Attempts that failed, by key of an open candidate and kind; losses are counted apart.
         losses: Attempts that were lost, by key.
         kills: Workers that died of it, by key.
@@ -48,7 +47,6 @@ class Candidacies(Bulletin):
         self.observations: list[Observation] = []
         self.best: Observation | None = None
         self.open: dict[str, Candidate] = {}
-        self.finished: set[str] = set()
         self.failures: dict[str, Counter[FailureKind]] = {}
         self.losses: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()
@@ -181,7 +179,7 @@ class Candidacies(Bulletin):
     def _finish(self, key: str) -> None:
         self.open.pop(key, None)
         self.failures.pop(key, None)
-        self.finished.add(key)
+        self.buffer.drop_repeats(key)  # an attempt that counted as lost has brought a result after all
         self.flights.forget(key)
 
     # -- calling back -------------------------------------------------------------------------------------------

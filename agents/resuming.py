@@ -55,7 +55,6 @@ class Resumption:
     def _restore_candidates(self) -> None:
         board, history = self._board, self._history
         board.buffer.mark_handed_out(history.taken_keys)
-        board.finished.update(history.failed, history.quarantined)
         for row in history.taken_rows:
             board.mark_row(int(row))
         for work in history.unfinished:

@@ -168,6 +168,14 @@ class BufferMachine(RuleBasedStateMachine):
             self.buffer.repeat(attempt)
 
     @rule()
+    def drop_repeats(self):
+        if self.owed:
+            key = self.owed[-1].candidate.key
+            self.owed = [attempt for attempt in self.owed if attempt.candidate.key != key]
+            self.buffer.drop_repeats(key)
+            assert key not in self.buffer.repeating()
+
+    @rule()
     def give_back(self):
         if self.first and self.first[-1] not in {attempt.candidate.key for attempt in self.owed}:
             key = self.first.pop()

@@ -50,11 +50,12 @@ def test_a_run_that_is_over_too_soon_is_refused():
 
 
 @pytest.mark.slow
-def test_two_thousand_tasks_are_seen_through(tmp_path, capfd):
+def test_some_thousand_tasks_are_seen_through(tmp_path, capfd):
     from soak import main
 
     figures = tmp_path / 'figures.json'
-    main(['--tasks', '2000', '--json', str(figures)])
+    # So many that what workers import as they start lies within the quarter that is left out.
+    main(['--tasks', '8000', '--json', str(figures)])
     told = capfd.readouterr().out
     found = json.loads(figures.read_text())
     kinds = {trend['kind'] for trend in found['trends']}
