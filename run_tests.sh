@@ -6,6 +6,6 @@ cd "$here"
 # shellcheck source=tools/environment.sh
 . tools/environment.sh
 prepare_environment dev
-prepare_browser
+prepare_programs
 
 exec "$python" -m pytest "$@"

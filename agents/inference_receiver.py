@@ -71,6 +71,7 @@ class InferenceReceiver(LearningAgent):
             self._file(question, values)
         elif failure is not None:
             self._retry(question, failure)
+        self.reach.note(failure)
 
     def _read(self, result: Result) -> tuple[NDArray[Any] | None, Failure | None]:
         failure = failure_of(result)

@@ -16,6 +16,7 @@ from scoutbee.traces.history import Tries
 from .agent import Agent
 from .context import Context
 from .learning import count_failure, is_hopeless
+from .reach import Reach
 from .roll_call import RollCall
 
 
@@ -29,6 +30,7 @@ class LearningAgent(Agent):
         """Args: context: The parts of the running campaign."""
         super().__init__(context)
         self.roll = RollCall(context.queues, self.topic, self.policy.roll_call)
+        self.reach = Reach(context, self.topic, self.policy.learning_retries)
 
     @abstractmethod
     def lose(self, task_ids: Collection[str]) -> None:

@@ -17,6 +17,7 @@ from .buffer import Attempt
 from .context import Context
 from .flight_watch import FlightWatch
 from .flights import Flight
+from .reach import Reach
 from .results import failure_of, value_of
 from .simulation_records import record_of, record_of_loss
 from .verdicts import Judge, Verdict
@@ -36,6 +37,7 @@ class SimulationReceiver(Agent):
         super().__init__(context)
         self._watch = FlightWatch(context, self.name, self._lose)
         self._judge = Judge(context)
+        self._reach = Reach(context, SIMULATE, self.policy.simulation_retries)
         self.roll = self._watch.roll
 
     def is_finished(self) -> bool:
@@ -88,6 +90,7 @@ class SimulationReceiver(Agent):
             verdict = self._judge.judge(candidate, failure)
             self.traces.write(record_of(result, candidate, number, verdict.outcome, failure=failure))
             self._carry_out(verdict, number, failure)
+        self._reach.note(failure)
 
     def _read(self, result: Result, candidate: Candidate) -> tuple[Observation | None, Failure | None]:
         failure = failure_of(result)

@@ -194,6 +194,7 @@ class Trainer(LearningAgent):
         if failure is not None:
             self._record(result, failure, version, attempt)
             self._retry(sent, failure)
+        self.reach.note(failure)
 
     def _accept(self, result: Result, version: ModelVersion, attempt: int) -> Failure | None:
         try:

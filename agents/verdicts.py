@@ -15,7 +15,7 @@ from .context import Context
 LOSSES = frozenset({FailureKind.LOST, FailureKind.KILLED, FailureKind.CANCELLED})
 """Kinds that say nothing against a candidate, unless they come again and again."""
 
-_CHANCE = (FailureKind.RANDOM, FailureKind.RESOURCE)
+_CHANCE = (FailureKind.RANDOM, FailureKind.RESOURCE, FailureKind.UNREACHABLE)
 
 
 @dataclass(frozen=True)

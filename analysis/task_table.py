@@ -140,28 +140,24 @@ def _objects(batch: Batch, kind: str) -> dict[str, list[Any]]:
     """The objects of a batch; ``seq`` holds the place of the task in the batch."""
     columns: dict[str, list[Any]] = {name: [] for name in OBJECT_COLUMNS}
     for place, row in enumerate(batch.rows):
-        for name, statistics in row['proxies'].items():
-            if isinstance(statistics, dict):
-                _add_object(columns, place, name, statistics, row['timestamps'].get('compute_started'))
+        for name, moves in row['proxies'].items():
+            for direction in ('in', 'out'):
+                move = moves.get(direction) if isinstance(moves, dict) else None
+                if isinstance(move, dict):
+                    _add_object(columns, place, name, direction, move)
     columns['kind'] = [kind] * len(columns['seq'])
     return columns
 
 
-def _add_object(columns: dict[str, list[Any]], place: int, name: str, statistics: Row, started: float | None) -> None:
-    """ProxyStore counts from the worker's start, so what its last move says may be of an earlier task."""
-    sizes, times = statistics.get('attributes') or {}, statistics.get('times') or {}
-    for verb, direction in (('get', 'in'), ('put', 'out')):
-        move = times.get(f'store.{verb}.connector') or {}
-        if not move and f'store.{verb}' not in times:
-            continue
-        moved = bool(move) and (started is None or move['last_timestamp'] >= started)
-        columns['seq'].append(place)
-        columns['object'].append(name)
-        columns['direction'].append(direction)
-        columns['bytes'].append(int(sizes.get(f'store.{verb}.object_size') or 0))
-        columns['moved'].append(moved)
-        columns['seconds'].append(move['last_time_ms'] / 1000 if moved else 0.0)
-        columns['time'].append((times.get(f'store.{verb}') or move).get('last_timestamp'))
+def _add_object(columns: dict[str, list[Any]], place: int, name: str, direction: str, move: Row) -> None:
+    moved = not move.get('hit')
+    columns['seq'].append(place)
+    columns['object'].append(name)
+    columns['direction'].append(direction)
+    columns['bytes'].append(int(move.get('bytes') or 0))
+    columns['moved'].append(moved)
+    columns['seconds'].append(float(move.get('seconds') or 0.0) if moved else 0.0)
+    columns['time'].append(move.get('time'))
 
 
 def _totals(rows: int, moved: dict[str, list[Any]]) -> dict[str, list[Any]]:

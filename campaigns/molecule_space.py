@@ -59,7 +59,7 @@ def read_molecule_space(
         known = None
         if training_set is not None:
             known = read_molecules(training_set, 'training_set', training_rejects, value_column)
-        inputs, rows = _stack(candidates, known)
+        inputs, rows = stack(candidates, known)
         with nothing_usable(candidates, rejects, 'search_space'):
             screened = featurize_screened(featurizer, inputs, cache_dir, report)
         unusable = screened.unusable[screened.unusable < len(candidates)]
@@ -118,7 +118,7 @@ def report_file(report: Report, field: str, molecules: Molecules, rejects: Rejec
         )
 
 
-def _stack(candidates: Molecules, known: Molecules | None) -> tuple[Sequence[str], NDArray[np.int64]]:
+def stack(candidates: Molecules, known: Molecules | None) -> tuple[Sequence[str], NDArray[np.int64]]:
     """The candidates followed by what else is known, and the row of each known molecule among them."""
     if known is None:
         return candidates.smiles, np.empty(0, dtype=np.int64)

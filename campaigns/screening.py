@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import InputTaskError
-from scoutbee.models.space_cache import cached_features
+from scoutbee.models.space_cache import cached_bytes, cached_features
 from scoutbee.models.surrogate import Features, Featurizer, Progress, silent
 
+_FOLDER = 'features'
 _UNUSABLE = 'screening_unusable'
 _MANY = 8_000
 """Inputs from which a person may wait long enough to want to know how far it is."""
@@ -106,9 +107,20 @@ def featurize_screened(
         NothingUsable: If not one input has features.
     """
     progress = _Sentences(report)
-    screened = cached_features(ScreeningFeaturizer(featurizer), inputs, cache_dir / 'features', progress)
+    screened = cached_features(ScreeningFeaturizer(featurizer), inputs, cache_dir / _FOLDER, progress)
     assert isinstance(screened, Screened)  # What the featurizer restores, whose type the cache cannot know.
     return screened
+
+
+def screened_bytes(featurizer: Featurizer, inputs: Sequence[Any], cache_dir: Path) -> int | None:
+    """Bytes of the features of all inputs, where the cache has them.
+
+    Args:
+        featurizer: What would make them.
+        inputs: What a person wrote about each candidate.
+        cache_dir: Where ``featurize_screened`` keeps features.
+    """
+    return cached_bytes(ScreeningFeaturizer(featurizer), inputs, cache_dir / _FOLDER)
 
 
 class _Sentences:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from scoutbee.agents.thinker import Thinker
 from scoutbee.analysis.inputs import ReportInputs, write_inputs
@@ -24,6 +23,8 @@ from scoutbee.fabric.engines import Engine, make_engine
 from scoutbee.fabric.errors import QueuesLostError
 from scoutbee.fabric.methods import task_functions
 from scoutbee.fabric.queues import SecureRedisQueues
+from scoutbee.fabric.reach import with_address
+from scoutbee.fabric.redis_environment import forget_password
 from scoutbee.fabric.redis_server import EmbeddedRedis
 from scoutbee.fabric.sites import Site
 from scoutbee.fabric.stores import Places, TopicStore
@@ -31,7 +32,7 @@ from scoutbee.traces.errors import TraceError
 from scoutbee.traces.replay import replay
 from scoutbee.traces.writer import TraceWriter
 
-from .building import build_campaign, preloads
+from .building import build_campaign, cache_directory, preloads
 from .ending import End, conclude, reference_values
 from .exit_status import BAD_INPUT, ENDED_EARLY
 from .interrupts import Interrupts
@@ -64,12 +65,11 @@ def run_campaign(settings: Settings, interrupts: Interrupts) -> int:
     limit = TimeLimit.of_process(settings.max_hours)
     if limit is not None:
         say(limit.sentence)
-    site = site_of(settings)
+    site = with_address(site_of(settings))
     workers = {kind: site.workers(kind) for kind in KINDS}
     shared = site.executor_for(TRAIN)[0] == site.executor_for(INFER)[0]
     policy = settings.policy_for(workers, share_learners=shared)
-    if settings.redishost is not None:
-        RedisAddress.from_environment(settings.redishost, settings.redisport).check()
+    external = _external_redis(settings)
     campaign = build_campaign(settings, cache_directory(), say)
     if settings.resume is not None:
         directory = RunDirectory.reopen(settings.resume, settings, sys.argv[1:], say)
@@ -79,7 +79,7 @@ def run_campaign(settings: Settings, interrupts: Interrupts) -> int:
         directory.log()
         for chatty in ('colmena', 'parsl', 'proxystore'):  # a line a task, which the trace has already
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        plan = _Plan(settings, site, workers, policy, campaign, directory, limit)
+        plan = _Plan(settings, site, workers, policy, campaign, directory, limit, external)
         try:
             ended = _run(plan, say, interrupts)
             status = conclude(ended.end, interrupts)
@@ -104,6 +104,7 @@ class _Plan:
     campaign: Campaign
     directory: RunDirectory
     limit: TimeLimit | None
+    redis: RedisAddress | None
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,6 @@ class _Ended:
 
     end: End
     with_agents: bool
-
-
-def cache_directory() -> Path:
-    """Where what is slow to compute is kept from run to run."""
-    base = os.environ.get('XDG_CACHE_HOME')
-    return (Path(base) if base else Path.home() / '.cache') / 'scoutbee'
 
 
 def _run(plan: _Plan, say: Callable[[str], None], interrupts: Interrupts) -> _Ended:
@@ -133,7 +128,13 @@ def _run(plan: _Plan, say: Callable[[str], None], interrupts: Interrupts) -> _En
         leftovers.clear(external)
         traces = stack.enter_context(TraceWriter(plan.directory.path))
         places = leftovers.begin(
-            address, is_ours=redis is not None, directory=settings.ps_file_dir, patience=settings.redis_patience
+            address,
+            is_ours=redis is not None,
+            directory=settings.ps_file_dir,
+            patience=settings.redis_patience,
+            host=plan.site.address,
+            globus_config=settings.ps_globus_config,
+            endpoints=[str(endpoint) for endpoint in settings.ps_endpoints],
         )
         stack.callback(leftovers.clear, external)
         depot, queues = _fabric(plan, places, address, stack)
@@ -200,31 +201,47 @@ def _end(plan: _Plan, thinker: Thinker, proxies: Mapping[str, int], seconds: flo
     )
 
 
+def _external_redis(settings: Settings) -> RedisAddress | None:
+    """The Redis server that the settings name, seen to; None where they name none.
+
+    Its password leaves the environment, which everything that is started from here on inherits.
+    """
+    address = None
+    if settings.redishost is not None:
+        address = RedisAddress.from_environment(settings.redishost, settings.redisport)
+        address.check()
+    forget_password()
+    return address
+
+
 @contextmanager
 def _redis(plan: _Plan, leftovers: Leftovers) -> Iterator[tuple[EmbeddedRedis | None, RedisAddress]]:
     """The campaign's Redis server: one of its own that ends with it, or (None) the one given; and where it is."""
-    settings = plan.settings
-    if settings.redishost is not None:
-        yield None, RedisAddress.from_environment(settings.redishost, settings.redisport)
+    if plan.redis is not None:
+        _hide_password(plan, plan.redis)
+        yield None, plan.redis
         return
-    with EmbeddedRedis(leftovers.redis_directory) as server:
-        if server.address.password:
-            plan.directory.hide(server.address.password)
+    # Workers have nothing to do with the queues: without stores there, nobody elsewhere needs to reach it.
+    host = plan.site.address if 'redis' in plan.settings.backends().values() else None
+    with EmbeddedRedis(leftovers.redis_directory, host=host) as server:
+        _hide_password(plan, server.address)
         yield server, server.address
+
+
+def _hide_password(plan: _Plan, address: RedisAddress) -> None:
+    if address.password:
+        plan.directory.hide(address.password)
 
 
 def _fabric(plan: _Plan, places: Places, address: RedisAddress, stack: ExitStack) -> tuple[RunDepot, SecureRedisQueues]:
     """The stores of large objects, and the queues of tasks."""
     settings = plan.settings
     thresholds = settings.thresholds()
-    chunks = len(plan.campaign.chunks())
-    topics: dict[str, TopicStore] = {
-        # A worker keeps what it will be sent again: the chunks, and the models of one generation.
-        topic: TopicStore(backend, thresholds[topic], cache_size=chunks + settings.model_count)
-        for topic, backend in settings.backends().items()
-    }
+    topics = {topic: TopicStore(backend, thresholds[topic]) for topic, backend in settings.backends().items()}
     depot = make_depot(places, topics)
     stack.callback(depot.close)
+    for secret in depot.secrets:
+        plan.directory.hide(secret)
     queues = SecureRedisQueues(
         address,
         KINDS,

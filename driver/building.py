@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,22 @@ def build_campaign(settings: Settings, cache_dir: Path, report: Report) -> Campa
     Raises:
         ConfigurationError: If a setting or a file cannot be used.
     """
-    return make_campaign(settings.campaign, _OPTIONS[settings.campaign](settings), cache_dir, report)
+    return make_campaign(settings.campaign, campaign_options(settings), cache_dir, report)
+
+
+def cache_directory() -> Path:
+    """Where what is slow to compute is kept from run to run."""
+    base = os.environ.get('XDG_CACHE_HOME')
+    return (Path(base) if base else Path.home() / '.cache') / 'scoutbee'
+
+
+def campaign_options(settings: Settings) -> BaseModel:
+    """What the settings say to the campaign: options of the type its entry in ``CAMPAIGNS`` names.
+
+    Raises:
+        ConfigurationError: If a setting that it needs is not given.
+    """
+    return _OPTIONS[settings.campaign](settings)
 
 
 def _molecules(settings: Settings) -> MoleculesOptions:
@@ -41,6 +57,7 @@ def _molecules(settings: Settings) -> MoleculesOptions:
     return MoleculesOptions(
         search_space=space,
         training_set=settings.file('training_set'),
+        value_column=settings.molecules.value_column,
         qc_specification=settings.qc_specification,
         threshold=settings.molecules.threshold_ev,
         models=settings.mpnn_model_path,

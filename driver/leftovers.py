@@ -1,8 +1,9 @@
 """What a run keeps outside of its files while it lives, and how it is found again when a driver was killed.
 
 Every start of a driver has a name of its own, with which all its keys in Redis and its folder of large objects begin.
-The name is written down, in the run directory, before it is used. Whoever ends the run, or goes on with it, removes
-what is found under the names; messages of an earlier driver were sealed with a secret that died with it.
+The name is written down, in the run directory, before it is used, and beside it what is kept where no name finds it.
+Whoever ends the run, or goes on with it, removes what is found; messages of an earlier driver were sealed with a secret
+that died with it.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import redis
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.fabric.address import RedisAddress
-from scoutbee.fabric.connectors import remove_keys
+from scoutbee.fabric.connectors.redis import remove_keys
 from scoutbee.fabric.depots import RunDepot, new_run_name
-from scoutbee.fabric.errors import QueuesLostError
+from scoutbee.fabric.errors import OutOfReachError
+from scoutbee.fabric.journal import Journal
 from scoutbee.fabric.link import RedisLink
+from scoutbee.fabric.own_address import LOOPBACK
 from scoutbee.fabric.queues import SecureRedisQueues
+from scoutbee.fabric.remains import clear_noted
 from scoutbee.fabric.stores import Places
 from scoutbee.traces.summary import replace_file
 
@@ -59,21 +64,44 @@ class Leftovers:
         """Where an embedded Redis server of this run keeps its data."""
         return self._run_dir / REDIS_FOLDER
 
-    def begin(self, address: RedisAddress, *, is_ours: bool, directory: Path | None, patience: float) -> Places:
+    def begin(
+        self,
+        address: RedisAddress,
+        *,
+        is_ours: bool,
+        directory: Path | None,
+        patience: float,
+        host: str | None = None,
+        globus_config: Path | None = None,
+        endpoints: Sequence[str] = (),
+    ) -> Places:
         """A new name, written down, and where things go under it.
 
         Args:
             address: The Redis server of this start.
             is_ours: Whether the server and all in it end with this driver.
             directory: Directory that driver and workers share; in the run directory if not given.
-            patience: How many seconds the Redis server may be out of reach.
+            patience: How many seconds a store may be out of reach.
+            host: Address of this machine as workers reach it; loopback if not given.
+            globus_config: File with the Globus collections to keep objects in.
+            endpoints: Ids of the ProxyStore endpoints to keep objects in.
 
         Raises:
             TraceError: If it cannot be written down.
         """
-        places = Places(new_run_name(), address, directory or self._objects, patience=patience)
+        run = new_run_name()
+        places = Places(
+            run,
+            address,
+            directory or self._objects,
+            host=host or LOOPBACK,
+            globus_config=globus_config,
+            endpoints=tuple(endpoints),
+            patience=patience,
+            journal=self._journal(run),
+        )
         assert places.directory is not None
-        name = _Name(name=places.run, redis=None if is_ours else str(address), directory=places.directory)
+        name = _Name(name=run, redis=None if is_ours else str(address), directory=places.directory)
         self._write([*self._read(), name])
         return places
 
@@ -86,11 +114,10 @@ class Leftovers:
         names = self._read()
         if not names:
             return
-        kept = [name for name in names if not _clear(name, address)]
+        # In one pass over all, so that what cannot be reached does not keep the rest from being removed.
+        kept = [name for name in names if not all([_clear(name, address), _clear_journal(self._journal(name.name))])]
         with contextlib.suppress(OSError):
             self._objects.rmdir()
-        for name in kept:
-            logger.warning('What the driver %s left in Redis at %s could not be removed.', name.name, name.redis)
         if kept:
             self._write(kept)
         else:
@@ -99,6 +126,10 @@ class Leftovers:
     def clear_redis_data(self) -> None:
         """Remove the data of an embedded server that was killed with its driver."""
         shutil.rmtree(self.redis_directory, ignore_errors=True)
+
+    def _journal(self, name: str) -> Path:
+        """Where is noted what is kept where the name alone does not find it."""
+        return self._file.with_name(f'{name}.objects')
 
     def _read(self) -> list[_Name]:
         try:
@@ -131,7 +162,7 @@ def count_objects(depot: RunDepot, queues: SecureRedisQueues, *, agents_ended: b
         if not agents_ended:
             depot.recall()
         left = depot.leaked()
-    except QueuesLostError as error:
+    except OutOfReachError as error:
         logger.warning('What is left in the stores is not known: %s', error)
         left = depot.created - depot.evicted
     lent = min(depot.created - depot.evicted, left)
@@ -150,15 +181,29 @@ def _clear(name: _Name, address: RedisAddress | None) -> bool:
     if name.redis is None:
         return True
     if address is None or str(address) != name.redis:
+        logger.warning('What the driver %s left in Redis at %s cannot be removed now.', name.name, name.redis)
         return False
     link = RedisLink(address)
     try:
         removed = link.run_once(lambda client: remove_keys(client, name.name))
-    except (redis.RedisError, QueuesLostError) as error:
-        logger.warning('Redis at %s: %s', address, error)
+    except (redis.RedisError, OutOfReachError) as error:
+        logger.warning('What the driver %s left in Redis at %s cannot be removed now: %s', name.name, address, error)
         return False
     finally:
         link.close()
     if removed:
         logger.info('Removed %d keys of %s from Redis', removed, name.name)
+    return True
+
+
+def _clear_journal(path: Path) -> bool:
+    if not path.exists():
+        return True
+    try:
+        removed = clear_noted(Journal(path))
+    except (ConfigurationError, OutOfReachError, OSError) as error:
+        logger.warning('What is noted in %s cannot be removed now: %s', path, error)
+        return False
+    if removed:
+        logger.info('Removed %d things that an earlier driver had left', removed)
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from scoutbee.contracts.campaign import SIMULATE
 from scoutbee.contracts.errors import ConfigurationError
@@ -25,10 +26,10 @@ def site_of(settings: Settings) -> Site:
         executors[name] = _resized(executor, settings.num_qc_workers)
     if engine == 'globus':
         executors = {name: _at_endpoint(name, executor, settings) for name, executor in executors.items()}
-    changes: dict[str, object] = {'engine': engine, 'executors': executors}
+    changes: dict[str, Any] = {'engine': engine, 'executors': executors}
     if settings.driver_address is not None:
         changes['address'] = settings.driver_address
-    return site.model_copy(update=changes)
+    return site.changed(**changes)
 
 
 def _resized(executor: Executor, workers: int) -> Executor:

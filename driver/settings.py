@@ -1,7 +1,7 @@
 """The settings of a run: one model that is the source of its flags, its YAML and its help.
 
 A field with a ``Flag`` is also a flag of ``run.py``; one without is written in YAML only. Passwords are no settings:
-they come from environment variables of their own (see ``fabric.address``) and never stand in a settings file.
+they come from environment variables of their own (see ``fabric.redis_environment``) and never stand in a settings file.
 """
 
 from __future__ import annotations

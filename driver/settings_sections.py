@@ -49,8 +49,10 @@ class MoleculesSettings(Section):
     threshold_ev: float = Field(
         default=14.0, description='Ionization potential in eV from which a molecule counts as found.'
     )
-    value_column: str = Field(
-        default='ip_adiabatic_ev', min_length=1, description='Column of the training set with the known values in eV.'
+    value_column: str | None = Field(
+        default=None,
+        min_length=1,
+        description='Column of the training set with the known values in eV; that of the specification if not given.',
     )
 
 

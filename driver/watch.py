@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from scoutbee.agents.thinker import Thinker
+from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.fabric.engines import Engine
 from scoutbee.fabric.errors import EngineError, QueuesLostError
 from scoutbee.fabric.queues import SecureRedisQueues
@@ -95,6 +96,7 @@ class Watch:
         self._engine_deaths = Deaths()
         self._redis_deaths = Deaths()
         self._was_away = False
+        self._refusal: str | None = None
         self._ending_since: float | None = None
         self._hurried_since: float | None = None
 
@@ -103,6 +105,9 @@ class Watch:
 
         Returns:
             Whether the agents have. Where not, something holds one of them up, and the process must be ended without.
+
+        Raises:
+            ConfigurationError: If the task server will not do as it is configured, and nothing has come of the run yet.
         """
         while self._thinker.is_alive():
             self._thinker.join(_LOOK)
@@ -115,6 +120,8 @@ class Watch:
             if self._is_late():
                 logger.error('The agents do not end; the driver goes on without them.')
                 return False
+        if self._refusal is not None and not self._queues.received:
+            raise ConfigurationError(self._refusal)
         return True
 
     def _look(self) -> None:
@@ -158,6 +165,10 @@ class Watch:
     def _look_after_engine(self) -> None:
         engine = self._engine
         if engine.alive() or self._queues.is_away:  # without Redis it would only die again
+            return
+        self._refusal = engine.refusal
+        if self._refusal is not None:
+            self._thinker.fail(self._refusal)
             return
         deaths = self._engine_deaths.count(self._queues.received)
         tail = engine.log_tail()

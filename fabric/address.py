@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import stat
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import redis
@@ -16,19 +14,14 @@ from redis.retry import Retry
 
 from scoutbee.contracts.errors import ConfigurationError
 
-logger = logging.getLogger(__name__)
-
-PASSWORD = 'SCOUTBEE_REDIS_PASSWORD'
-PASSWORD_FILE = 'SCOUTBEE_REDIS_PASSWORD_FILE'
-USERNAME = 'SCOUTBEE_REDIS_USERNAME'
-TLS = 'SCOUTBEE_REDIS_TLS'
-CA_FILE = 'SCOUTBEE_REDIS_CA'
+from .redis_environment import USERNAME, authority_here, password_of, tls_of
+from .refusals import refusal
 
 CHECK_SECONDS = 5.0
 """How long ``RedisAddress.check`` waits for a server to answer."""
 
-_YES = {'1', 'true', 'yes', 'on'}
-_NO = {'', '0', 'false', 'no', 'off'}
+OUR_KEYS = 'scoutbee-'
+"""What every key of a campaign begins with: the user of the server needs the right to no others."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class RedisAddress:
     ca_file: str | None = None
 
     def __str__(self) -> str:
-        return f'{self.host}:{self.port}'
+        return f'[{self.host}]:{self.port}' if ':' in self.host else f'{self.host}:{self.port}'
 
     @classmethod
     def from_environment(cls, host: str, port: int, environment: Mapping[str, str] | None = None) -> RedisAddress:
@@ -67,20 +60,8 @@ class RedisAddress:
             ConfigurationError: If the variables contradict each other or name files that cannot be read.
         """
         env = os.environ if environment is None else environment
-        ca_file = env.get(CA_FILE) or None
-        if ca_file is not None and not Path(ca_file).is_file():
-            raise ConfigurationError(f'{CA_FILE} names {ca_file}, which is not a file; name a PEM file to trust.')
-        tls = _flag(env, TLS)
-        if tls is False and ca_file is not None:
-            raise ConfigurationError(f'{CA_FILE} is given but {TLS} turns TLS off; unset one of them.')
-        return cls(
-            host=host,
-            port=port,
-            username=env.get(USERNAME) or None,
-            password=_password(env),
-            tls=ca_file is not None if tls is None else tls,
-            ca_file=ca_file,
-        )
+        tls, ca_file = tls_of(env)
+        return cls(host, port, env.get(USERNAME) or None, password_of(env), tls, ca_file)
 
     def connect(self, **options: Any) -> redis.Redis:
         """A client that connects when it is first used.
@@ -88,6 +69,9 @@ class RedisAddress:
         Args:
             options: Passed to ``redis.Redis``; they win over what the address says. Commands are not repeated by
                 the client, because who repeats what is for the caller to decide.
+
+        Raises:
+            ConfigurationError: If this machine does not have the certificates to trust.
         """
         settings: dict[str, Any] = {
             'host': self.host,
@@ -99,11 +83,16 @@ class RedisAddress:
             'retry': Retry(NoBackoff(), 0),
         }
         if self.tls:
-            settings |= {'ssl': True, 'ssl_ca_certs': self.ca_file, 'ssl_cert_reqs': 'required'}
+            settings |= {
+                'ssl': True,
+                'ssl_ca_certs': authority_here(self.ca_file),
+                'ssl_cert_reqs': 'required',
+                'ssl_check_hostname': True,
+            }
         return redis.Redis(**(settings | options))
 
     def check(self, seconds: float = CHECK_SECONDS) -> None:
-        """See that the server is there, is Redis, and lets us in.
+        """See that the server is there, is Redis, lets us in, and lets us do what a campaign does.
 
         Args:
             seconds: How long to wait for it.
@@ -114,62 +103,24 @@ class RedisAddress:
         client = self.connect(socket_timeout=seconds, socket_connect_timeout=seconds)
         try:
             client.ping()
+            _try_out(client)
         except (redis.RedisError, OSError, ValueError) as error:
+            why = refusal(error, seconds=seconds, tls=self.tls, has_password=self.password is not None)
             # ``from None``: the chain would repeat at length what the message says.
-            raise ConfigurationError(f'Redis at {self} cannot be used: {self._reason(error, seconds)}') from None
+            raise ConfigurationError(f'Redis at {self} cannot be used: {why}') from None
         finally:
             client.close()
 
-    def _reason(self, error: Exception, seconds: float) -> str:
-        text = str(error)
-        low = text.lower()
-        if _is_refused_login(error):
-            return f'it refused the user or password ({text}). Set {PASSWORD} or {PASSWORD_FILE}, and {USERNAME}.'
-        if 'certificate verify failed' in low:
-            return f'its certificate is not trusted ({text}). Name the file with its authority in {CA_FILE}.'
-        if 'ssl' in low or 'record layer' in low:
-            return f'it does not speak TLS ({text}). Unset {TLS} and {CA_FILE}, or name its TLS port.'
-        if 'refused' in low:
-            return 'nothing listens there. Start the server, or correct --redishost and --redisport.'
-        if isinstance(error, redis.InvalidResponse) or 'protocol error' in low:
-            return f'what answers there is not Redis ({text[:80]!r}). Correct --redishost and --redisport.'
-        if isinstance(error, (redis.TimeoutError, TimeoutError)) or 'timed out' in low:
-            return f'no answer within {seconds:g} s. Correct --redishost and --redisport, or {TLS} if it wants TLS.'
-        if 'closed' in low or 'reset' in low:
-            return f'it closed the connection. If it wants TLS, set {TLS}=1 (and {CA_FILE}).'
-        return f'{text}. Correct --redishost and --redisport.'
 
-
-def _is_refused_login(error: Exception) -> bool:
-    words = ('WRONGPASS', 'NOAUTH', 'NOPERM', 'invalid password', 'without any password')
-    return isinstance(error, redis.AuthenticationError) or any(word in str(error) for word in words)
-
-
-def _flag(env: Mapping[str, str], name: str) -> bool | None:
-    value = env.get(name)
-    if value is None:
-        return None
-    if value.strip().lower() in _YES:
-        return True
-    if value.strip().lower() in _NO:
-        return False
-    raise ConfigurationError(f'{name} is {value!r}; expected 1 or 0.')
-
-
-def _password(env: Mapping[str, str]) -> str | None:
-    word, name = env.get(PASSWORD), env.get(PASSWORD_FILE)
-    if word and name:
-        raise ConfigurationError(f'Both {PASSWORD} and {PASSWORD_FILE} are set; unset one of them.')
-    if not name:
-        return word or None
-    path = Path(name)
-    try:
-        text = path.read_text(encoding='utf-8').strip()
-        mode = path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f'{PASSWORD_FILE} names {name}, which cannot be read: {error}.') from None
-    if not text:
-        raise ConfigurationError(f'{PASSWORD_FILE} names {name}, which is empty; write the password into it.')
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        logger.warning('%s can be read by others; `chmod 600` it.', path)
-    return text
+def _try_out(client: redis.Redis) -> None:
+    """Do once all that a campaign does, so that a server or a user with which it cannot be done is found out now."""
+    key = f'{OUR_KEYS}check-{secrets.token_hex(8)}'
+    client.rpush(key, b'1', b'2')
+    client.lpop(key)
+    client.blpop([key], timeout=1)
+    client.set(key, b'')
+    client.get(key)
+    client.exists(key)
+    client.delete(key)
+    client.unlink(key)
+    client.scan(match=key, count=1)

@@ -126,6 +126,11 @@ class Child:
         self._pipe.close()
         return _fate(self._process.returncode)
 
+    @property
+    def was_told_to_end(self) -> bool:
+        """Whether it died of the signal that asks for an orderly end, which tasks that go wrong do not get."""
+        return self._process.returncode == -signal.SIGTERM
+
     def last_words(self) -> str:
         """What it said last, as the end of a sentence."""
         text = self._output.tail()

@@ -14,7 +14,8 @@ from proxystore.store import Store
 from scoutbee.contracts.errors import InputTaskError
 from scoutbee.contracts.storage import Depot, Loan
 
-from .connectors import Key
+from .address import OUR_KEYS
+from .connectors.base import Key
 from .stores import Places, TopicStore, close_store, open_store
 
 
@@ -29,6 +30,11 @@ class RunDepot(Depot, Protocol):
     @property
     def thresholds(self) -> Mapping[str, int | None]:
         """Threshold of each topic that has a store, as the queues want it."""
+        ...
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What the stores need that must not be shown."""
         ...
 
     @property
@@ -59,6 +65,7 @@ class DirectDepot:
 
     stores: ClassVar[Mapping[str, str]] = {}
     thresholds: ClassVar[Mapping[str, int | None]] = {}
+    secrets: ClassVar[frozenset[str]] = frozenset()
     created: ClassVar[int] = 0
     evicted: ClassVar[int] = 0
 
@@ -93,6 +100,7 @@ class ProxyDepot:
     Attributes:
         stores: Name of the store of each topic, as the queues want it.
         thresholds: Threshold of each topic, as the queues want it.
+        secrets: What the stores need that must not be shown.
         created: Objects stored so far by the driver.
         evicted: Objects evicted so far by the driver.
     """
@@ -120,6 +128,7 @@ class ProxyDepot:
             self.close()
             raise
         self.stores: Mapping[str, str] = {topic: store.name for topic, store in self._open.items()}
+        self.secrets = frozenset().union(*(store.connector.secrets for store in self._open.values()))
 
     def __enter__(self) -> ProxyDepot:
         return self
@@ -138,7 +147,7 @@ class ProxyDepot:
 
         Raises:
             InputTaskError: If it cannot be pickled.
-            QueuesLostError: If the store has been out of reach for too long.
+            OutOfReachError: If the store has been out of reach for too long.
         """
         data = _pickle(topic, obj)
         store, threshold = self._open.get(topic), self.thresholds.get(topic)
@@ -155,7 +164,7 @@ class ProxyDepot:
         """The last user is done: evict the object. Harmless if it was already.
 
         Raises:
-            QueuesLostError: If the store has been out of reach for too long; the object then still counts as leaked.
+            OutOfReachError: If the store has been out of reach for too long; the object then still counts as leaked.
         """
         with self._lock:
             lent = self._lent.pop(loan.key, None) if loan.key is not None else None
@@ -170,7 +179,7 @@ class ProxyDepot:
         """Evict whatever is lent, because nobody will take it back any more.
 
         Raises:
-            QueuesLostError: If a store has been out of reach for too long.
+            OutOfReachError: If a store has been out of reach for too long.
         """
         with self._lock:
             names = list(self._lent)
@@ -183,7 +192,7 @@ class ProxyDepot:
         Asked at the end of a campaign, when everything should have been evicted.
 
         Raises:
-            QueuesLostError: If a store is out of reach.
+            OutOfReachError: If a store is out of reach.
         """
         return sum(sum(1 for _ in store.connector.names()) for store in self._open.values())
 
@@ -205,7 +214,7 @@ def make_depot(places: Places, topics: Mapping[str, TopicStore]) -> RunDepot:
 
 def new_run_name() -> str:
     """A name for the keys of a run, as ``Places`` wants it, that no other run has."""
-    return f'scoutbee-{secrets.token_hex(8)}'
+    return f'{OUR_KEYS}{secrets.token_hex(8)}'
 
 
 def _pickle(topic: str, obj: Any) -> bytes:

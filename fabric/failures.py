@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from concurrent.futures import BrokenExecutor, CancelledError
 
@@ -9,7 +10,7 @@ from colmena.models import FailureInformation, Result
 
 from scoutbee.contracts.errors import FailureKind, TaskError
 
-from .errors import CalledBackError, DeadlineError, EngineLostError, WorkerLostError
+from .errors import CalledBackError, DeadlineError, EngineLostError, WorkerLostError, WorkerStoppedError
 
 FAILURE = 'failure'
 """Where a result keeps its failure: ``result.task_info[FAILURE]``, the fields of ``contracts.errors.Failure``."""
@@ -28,8 +29,14 @@ _LOST_NAMES = frozenset(
         'InterchangeLost',
         'ScalingFailed',
         'DependencyError',
+        'VersionMismatch',
     }
 )
+
+_REMOTE = 'TaskExecutionFailed'
+"""What Globus Compute's SDK raises for whatever an endpoint reports, as text."""
+
+_PARSL_ERROR = re.compile(r'\bparsl\.[\w.]+\.(\w+):')
 
 
 def kind_of(error: BaseException) -> FailureKind:
@@ -48,19 +55,27 @@ def kind_of(error: BaseException) -> FailureKind:
 def engine_kind_of(error: BaseException) -> FailureKind:
     """What would help against an error that an engine reports for a task.
 
-    A task under which its own worker died is under suspicion (killed); one that went down with others is not (lost),
-    nor is one whose worker could not be started.
+    A task under which its own worker died is under suspicion (killed); one that went down with others, or whose worker
+    was told to end, is not (lost), nor is one whose worker could not be started.
     """
-    names = {base.__name__ for base in type(error).__mro__}
+    names = _names(error)
     if isinstance(error, WorkerLostError) or 'WorkerLost' in names:  # the second is Parsl's
         return FailureKind.KILLED
     if isinstance(error, DeadlineError):
         return FailureKind.DEADLINE
     if isinstance(error, CalledBackError):
         return FailureKind.CANCELLED
-    if isinstance(error, (EngineLostError, BrokenExecutor, CancelledError)) or names & _LOST_NAMES:
+    if isinstance(error, (EngineLostError, WorkerStoppedError, BrokenExecutor, CancelledError)) or names & _LOST_NAMES:
         return FailureKind.LOST
     return kind_of(error)
+
+
+def _names(error: BaseException) -> set[str]:
+    """Names of an error's classes; for one of an endpoint, those of the errors of its Parsl that its text tells."""
+    names = {base.__name__ for base in type(error).__mro__}
+    if _REMOTE in names:
+        names.update(_PARSL_ERROR.findall(str(getattr(error, 'remote_data', ''))))
+    return names
 
 
 def mark_failed(result: Result, error: BaseException, kind: FailureKind) -> None:

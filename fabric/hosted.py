@@ -1,4 +1,4 @@
-"""One worker of ours under a process that belongs to a workflow engine.
+"""Workers of ours under a process that belongs to a workflow engine.
 
 A task that crashes, hangs or exits then costs our process and not the engine's, and comes back at once with the
 evidence. The engine's process calls this from its own thread and imports nothing that tasks need.
@@ -7,25 +7,53 @@ evidence. The engine's process calls this from its own thread and imports nothin
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from .workers import Worker, WorkerSettings
+from .payloads import check_carried
+from .workers import Worker, WorkerSettings, pack_error
+
+T = TypeVar('T')
 
 
 class _Place:
-    """The worker of this process; one at a time, because one task runs at a time."""
+    """The workers of this process, one for all tasks with the same settings. One task runs at a time."""
 
     def __init__(self) -> None:
-        self._packed = b''
-        self._worker: Worker | None = None
+        self._workers: dict[bytes, tuple[Worker, float | None]] = {}
+        self._timers: dict[bytes, threading.Timer] = {}
+        self._lock = threading.Lock()
 
-    def worker(self, packed: bytes) -> Worker:
-        if self._worker is None or packed != self._packed:
-            if self._worker is not None:
-                self._worker.close()
-            name, settings = pickle.loads(packed)
-            self._packed, self._worker = packed, Worker(name, settings)
-        return self._worker
+    def use(self, packed: bytes, act: Callable[[Worker], T]) -> T:
+        """Do something with the worker of some settings."""
+        with self._lock:
+            timer = self._timers.pop(packed, None)
+            if timer is not None:
+                timer.cancel()
+            if packed not in self._workers:
+                name, settings = pickle.loads(packed)
+                self._workers[packed] = Worker(name, settings), settings.idle_seconds
+            worker, idle_seconds = self._workers[packed]
+            try:
+                return act(worker)
+            finally:
+                if idle_seconds is not None:
+                    self._set_timer(packed, idle_seconds)
+
+    def _set_timer(self, packed: bytes, seconds: float) -> None:
+        timer = threading.Timer(seconds, lambda: self._close(packed, timer))
+        timer.daemon = True
+        self._timers[packed] = timer
+        timer.start()
+
+    def _close(self, packed: bytes, timer: threading.Timer) -> None:
+        with self._lock:
+            if self._timers.get(packed) is not timer:
+                return  # it was used in this very moment
+            del self._timers[packed]
+            worker, _ = self._workers.pop(packed)
+            worker.close()
 
 
 _place = _Place()
@@ -44,9 +72,28 @@ def run_hosted(packed: bytes, kind: str, task: bytes) -> bytes:
         kind: Kind of task.
         task: From ``pack_task``.
     """
-    return _place.worker(packed).run(kind, task)
+    return _place.use(packed, lambda worker: worker.run(kind, task))
+
+
+def answer_hosted(packed: bytes, kind: str, task: bytes) -> bytes:
+    """Run a task as ``run_hosted`` does, for Globus Compute, which brings back only the text of what is raised.
+
+    Args:
+        packed: From ``pack_settings``.
+        kind: Kind of task.
+        task: From ``pack_task``.
+
+    Returns:
+        The answer, or what was raised, for ``read_answer``. An answer too large to be carried is an error as well.
+    """
+    try:
+        answer = run_hosted(packed, kind, task)
+        check_carried(f'What {kind} returned takes', kind, len(answer))
+    except Exception as error:
+        return pack_error(error)
+    return answer
 
 
 def warm_hosted(packed: bytes) -> Mapping[str, float]:
     """Have the worker of this process ready for tasks; see ``Worker.warm``."""
-    return _place.worker(packed).warm()
+    return _place.use(packed, lambda worker: worker.warm())

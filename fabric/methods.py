@@ -17,14 +17,13 @@ from typing import Any
 from colmena.models import Result
 from colmena.models.methods import PythonMethod
 from colmena.models.results import WorkerInformation
-from colmena.proxy import resolve_proxies_async, store_proxy_stats
-from proxystore.proxy import Proxy, extract, get_factory
 
 from scoutbee.contracts.campaign import SIMULATE, TRAIN
 from scoutbee.contracts.errors import FailureKind, InputTaskError
 
-from .errors import InputsUnreachableError
 from .failures import kind_of, mark_failed
+from .moves import fetch, store_value
+from .object_cache import ObjectCache
 
 _PARSL_TAGS = ('PARSL_WORKER_RANK', 'PARSL_WORKER_POOL_ID', 'PARSL_WORKER_BLOCK_ID')
 _KILOBYTE = 1 if sys.platform == 'darwin' else 1024  # the unit of ru_maxrss
@@ -64,6 +63,20 @@ def task_functions(tasks: Mapping[str, Callable[..., Any]]) -> dict[str, Callabl
     return {kind: Spread(task, spread[kind]) if kind in spread else task for kind, task in tasks.items()}
 
 
+def worker_methods(functions: Mapping[str, Callable[..., Any]], cache_bytes: int) -> dict[str, TaskMethod]:
+    """Functions, by kind of task, as the processes of one executor are to run them.
+
+    Args:
+        functions: The functions.
+        cache_bytes: What each process may keep of its inputs. Those of a simulation are used but once, so they are
+            never kept; the chunks of the search space, the models and the training set are.
+    """
+    cache = ObjectCache(cache_bytes)
+    return {
+        kind: TaskMethod(kind, function, None if kind == SIMULATE else cache) for kind, function in functions.items()
+    }
+
+
 def name_of(function: Callable[..., Any]) -> str:
     """A function's name, found through partials."""
     if isinstance(function, functools.partial):
@@ -74,29 +87,30 @@ def name_of(function: Callable[..., Any]) -> str:
 class TaskMethod(PythonMethod):
     """Runs a function under the name of its kind of task.
 
-    The function gets plain objects: proxies among its arguments are resolved first. Arguments that come from a store
-    may be shared with later tasks of the same worker, so it must not change them.
+    The function gets plain objects: proxies among its arguments are fetched first. Arguments that come from a store
+    may be kept for later tasks of the same worker, so it must not change them.
 
     Whatever fails (reading the inputs, the function, packing what it returned) becomes a classed failure in
     ``result.task_info['failure']``. ``result.worker_info`` tells where it ran and what it used.
     """
 
-    def __init__(self, kind: str, function: Callable[..., Any]) -> None:
+    def __init__(self, kind: str, function: Callable[..., Any], cache: ObjectCache | None = None) -> None:
         """Wrap a function.
 
         Args:
             kind: Kind of task, which is the name of the method.
             function: Importable on a worker: module-level, or a partial of such with plain arguments.
+            cache: What the worker keeps of its inputs; nothing if not given.
         """
         super().__init__(function, name=kind)
+        self._cache = cache
 
     def __call__(self, result: Result) -> Result:
         """Run one task; returns the same result, filled in. Never raises."""
         usage = _Usage()
         result.mark_compute_started()
-        proxies: list[Proxy[Any]] = []
         try:
-            proxies = self._unpack(result)
+            self._unpack(result)
             self._run(result)
         except BaseException as error:  # a task that calls sys.exit() must not take its worker with it
             result.value = None
@@ -104,24 +118,18 @@ class TaskMethod(PythonMethod):
         result.mark_compute_ended()
         result.worker_info = WorkerInformation(**usage.report())
         self._pack(result)
-        _keep_proxy_times(result, proxies)
         return result
 
-    def _unpack(self, result: Result) -> list[Proxy[Any]]:
-        """Make the inputs plain objects; returns the proxies there were."""
+    def _unpack(self, result: Result) -> None:
+        """Make the inputs plain objects."""
         result.time.deserialize_inputs = result.deserialize()
         args, kwargs = result.inputs
-        proxies = [value for value in (*args, *kwargs.values()) if type(value) is Proxy]
         started = time.perf_counter()
-        resolve_proxies_async(proxies)
-        result.time.async_resolve_proxies = time.perf_counter() - started
-        started = time.perf_counter()
-        args = tuple(_plain(value, result) for value in args)
-        kwargs = {name: _plain(value, result) for name, value in kwargs.items()}
-        if proxies:
+        args = tuple(fetch(value, result, self._cache) for value in args)
+        kwargs = {name: fetch(value, result, self._cache) for name, value in kwargs.items()}
+        if result.time.proxy:
             result.time.additional['resolve_proxies'] = time.perf_counter() - started
         result.inputs = (args, kwargs)
-        return proxies
 
     def _run(self, result: Result) -> None:
         started = time.perf_counter()
@@ -136,13 +144,16 @@ class TaskMethod(PythonMethod):
 
     def _pack(self, result: Result) -> None:
         result.inputs = ((), {})
+        started = time.perf_counter()
         try:
-            result.time.serialize_results, _ = result.serialize()
+            store_value(result)
+            result.serialize()
         except Exception as error:
             told = _unsendable(self.name, result.value, error)
             result.value = None
             mark_failed(result, told, kind_of(told))
-            result.time.serialize_results, _ = result.serialize()
+            result.serialize()
+        result.time.serialize_results = time.perf_counter() - started
 
 
 class _Usage:
@@ -163,24 +174,9 @@ class _Usage:
         }
 
 
-def _plain(value: Any, result: Result) -> Any:
-    if type(value) is not Proxy:
-        return value
-    try:
-        return extract(value)
-    except Exception as error:
-        connector = get_factory(value).store_config.connector
-        # Only these settings are named: the others of a connector may be secret.
-        where = {name: connector.options[name] for name in ('host', 'port', 'store_dir') if name in connector.options}
-        raise InputsUnreachableError(
-            f'Inputs of topic {result.topic!r} could not be fetched on host {platform.node()} '
-            f'from {connector.kind.rpartition(".")[2]} {where}: {type(error).__name__}: {error}'
-        ) from error
-
-
 def _unsendable(kind: str, value: Any, error: Exception) -> Exception:
     """The error of a value that could not be packed: the task's own fault where pickle says so."""
-    if kind_of(error) is FailureKind.RESOURCE or type(error).__module__.startswith('redis'):
+    if kind_of(error) in (FailureKind.RESOURCE, FailureKind.UNREACHABLE):
         return error
     told = InputTaskError(
         f'What {kind} returned (a {type(value).__name__}) cannot be sent back: {type(error).__name__}: {error}. '
@@ -188,12 +184,6 @@ def _unsendable(kind: str, value: Any, error: Exception) -> Exception:
     )
     told.__cause__ = error
     return told
-
-
-def _keep_proxy_times(result: Result, proxies: list[Proxy[Any]]) -> None:
-    for proxy in proxies:
-        with contextlib.suppress(Exception):  # figures are not worth a result
-            store_proxy_stats(proxy, result.time.proxy)
 
 
 def _cpu_seconds() -> float:

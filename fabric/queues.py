@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -25,7 +24,7 @@ from proxystore.store.utils import get_key
 from scoutbee.contracts.control import CONTROLS
 from scoutbee.contracts.errors import FailureKind
 
-from .address import RedisAddress
+from .address import OUR_KEYS, RedisAddress
 from .failures import failure_kind, mark_failed
 from .link import PATIENCE, RedisLink
 from .seals import Seal
@@ -92,11 +91,11 @@ class SecureRedisQueues(RedisQueues):
             topics,
             hostname=address.host,
             port=address.port,
-            prefix=prefix or f'scoutbee-{secrets.token_hex(8)}',
+            prefix=prefix or f'{OUR_KEYS}{secrets.token_hex(8)}',
             serialization_method=SerializationMethod.PICKLE,
             keep_inputs=False,
             proxystore_name={topic: name for topic, name in (stores or {}).items() if topic in used},
-            proxystore_threshold={topic: _as_colmena_counts(limit) for topic, limit in used.items()},
+            proxystore_threshold=used,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -339,8 +338,3 @@ class SecureRedisQueues(RedisQueues):
                     self.fetched += 1
         except Exception as error:
             logger.warning('A value that nobody waits for could not be evicted: %s', error)
-
-
-def _as_colmena_counts(size: int) -> int:
-    """A size in bytes as Colmena measures it: the memory of a string with two hexadecimal digits a byte."""
-    return 2 * size + sys.getsizeof('')

@@ -6,11 +6,10 @@ import contextlib
 import random
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -19,9 +18,9 @@ import redis
 
 from .address import RedisAddress
 from .errors import EngineError
+from .own_address import LOOPBACK, can_listen, own_address
 from .processes import die_with_parent
 
-_HOST = '127.0.0.1'
 _ATTEMPTS = 5
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
@@ -32,7 +31,9 @@ _PORTS = range(20_000, 32_768)
 
 
 class EmbeddedRedis:
-    """A Valkey server on loopback with a random password; it and all it holds are gone when its block ends.
+    """A Valkey server with a random password; it and all it holds are gone when its block ends.
+
+    It listens on loopback, and given a host also there, so that workers elsewhere reach it; never on all interfaces.
 
     Given a directory, it writes there what it is told before it answers, so that a server whose process was killed
     comes back with all it held. What it holds are other people's secrets: the directory is its owner's alone, and is
@@ -49,13 +50,21 @@ class EmbeddedRedis:
         True
     """
 
-    def __init__(self, directory: Path | None = None, max_memory: str | None = None) -> None:
+    def __init__(
+        self, directory: Path | None = None, max_memory: str | None = None, *, host: str | None = None
+    ) -> None:
         """Prepare; entering the block starts it.
 
         Args:
             directory: Where it keeps its data; what lies there is removed. Without one it keeps nothing on disk.
             max_memory: Most memory for data, in Redis' notation (``4gb``); no limit if not given.
+            host: Address of this machine as workers elsewhere reach it, which its ``address`` then has; loopback
+                alone if not given.
+
+        Raises:
+            ConfigurationError: If the host is not one address of this machine.
         """
+        self._host = LOOPBACK if host is None else own_address(host)
         self._directory = directory
         self._max_memory = max_memory
         self._password = secrets.token_urlsafe(32)
@@ -73,6 +82,11 @@ class EmbeddedRedis:
         if self._address is None:
             raise EngineError('The embedded Redis server was asked for its address but not started; use `with`.')
         return self._address
+
+    @property
+    def _hosts(self) -> tuple[str, ...]:
+        """Where it listens."""
+        return tuple(dict.fromkeys((LOOPBACK, self._host)))
 
     @property
     def pid(self) -> int | None:
@@ -115,7 +129,7 @@ class EmbeddedRedis:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it has no name, so nothing is left whoever is killed
         try:
             for _ in range(_ATTEMPTS):  # a port that was free a moment ago may be taken by now
-                address = self._address or RedisAddress(_HOST, _free_port(), password=self._password)
+                address = self._address or RedisAddress(self._host, _free_port(self._hosts), password=self._password)
                 if self._launch(address):
                     self._address = address
                     return
@@ -165,7 +179,7 @@ class EmbeddedRedis:
 
     def _configuration(self, address: RedisAddress) -> str:
         lines = [
-            f'bind {address.host}',
+            f'bind {" ".join(self._hosts)}',
             f'port {address.port}',
             f'requirepass {self._password}',
             'protected-mode yes',
@@ -224,12 +238,14 @@ def _is_ours(client: redis.Redis) -> bool | None:
         return None
 
 
-def _free_port() -> int:
+def _free_port(hosts: Sequence[str]) -> int:
+    """A port that is free at all of some addresses of this machine."""
     for port in random.SystemRandom().sample(_PORTS, 50):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((_HOST, port))
+        if all(can_listen(host, port) for host in hosts):
             return port
-    raise EngineError(f'No port of {_HOST} from {_PORTS[0]} to {_PORTS[-1]} is free; name a server with --redishost.')
+    raise EngineError(
+        f'No port of {" and ".join(hosts)} from {_PORTS[0]} to {_PORTS[-1]} is free; name a server with --redishost.'
+    )
 
 
 def _server_binary() -> str:

@@ -37,13 +37,14 @@ class Seal:
 
     def open(self, queue: str, sealed: bytes) -> str | None:
         """The message in a sealed one, or None if it is not ours, not whole, or was sealed for another queue."""
-        mark, body = sealed[:_LENGTH], sealed[_LENGTH:]
-        if not hmac.compare_digest(mark, self._mark(queue, body)):
+        body = memoryview(sealed)[_LENGTH:]  # no copy: a message may have hundreds of megabytes
+        if not hmac.compare_digest(sealed[:_LENGTH], self._mark(queue, body)):
             return None
-        return body.decode()  # it is what ``close`` encoded
+        return str(body, 'utf-8')  # it is what ``close`` encoded
 
-    def _mark(self, queue: str, body: bytes) -> bytes:
+    def _mark(self, queue: str, body: bytes | memoryview) -> bytes:
         name = queue.encode()
         # The length keeps the name apart from the body, so that no other pair of them has the same mark.
-        framed = len(name).to_bytes(4, 'big') + name + body
-        return hmac.new(self._secret, framed, _DIGEST).hexdigest().encode()
+        mark = hmac.new(self._secret, len(name).to_bytes(4, 'big') + name, _DIGEST)
+        mark.update(body)
+        return mark.hexdigest().encode()

@@ -5,21 +5,28 @@ from __future__ import annotations
 import importlib.resources
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
 
 from scoutbee.contracts.campaign import KINDS
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.policy import Kind
 
-from .providers import FabricSettings, LocalProvider, Provider
+from .providers import FabricSettings, LocalProvider, PBSProProvider, Provider, SlurmProvider
+from .site_errors import explain, shown
 
 EngineName = Literal['local', 'parsl', 'globus']
+VariableName = Annotated[str, Field(pattern=r'^[A-Za-z_][A-Za-z0-9_]*$')]
 
 _CGROUP_QUOTA = Path('/sys/fs/cgroup/cpu.max')
+
+
+def _names(value: Any) -> Any:
+    return [str(name) for name in value] if isinstance(value, (list, tuple)) else value
 
 
 class Executor(FabricSettings):
@@ -28,32 +35,102 @@ class Executor(FabricSettings):
     kinds: tuple[Kind, ...] = Field(min_length=1, description='Kinds of task it runs.')
     workers: int | Literal['cores'] = Field(1, description='Workers on each machine, or as many as its cores allow.')
     cores_per_worker: float = Field(1, gt=0, description='Cores that one worker takes.')
-    env: dict[str, str] = Field(default_factory=dict, description='Environment variables of its workers.')
-    worker_init: str = Field('', description='Shell commands to run before its workers start (parsl only).')
+    env: dict[VariableName, str] = Field(default_factory=dict, description='Environment variables of its workers.')
+    worker_init: str = Field(
+        '',
+        description="Shell commands to run before its workers start (parsl only). The workers run the driver's own "
+        'Python by its path, so that must be on a file system that their machine shares; what is done here changes '
+        'libraries and variables, not the Python.',
+    )
     preload: tuple[str, ...] = Field((), description='Modules that its workers import as they start.')
     cache_mb: float = Field(
         1024, ge=0, description='Memory for what a worker keeps from one task for later ones, in megabytes.'
     )
-    accelerators: int | tuple[str, ...] = Field(
-        0, description='Accelerators of each machine, how many or by name; each worker is given its own (parsl only).'
+    accelerators: Annotated[NonNegativeInt | tuple[str, ...], BeforeValidator(_names)] = Field(
+        0,
+        description='Accelerators of each machine, how many or by name; each worker is given one. If a machine has '
+        'fewer NVIDIA GPUs, as many workers share each (parsl only).',
     )
     launch_prefix: str = Field(
-        '', description='Command before the one that starts its workers, such as that of a container (parsl only).'
+        '',
+        description='Command before the one that starts the workers of a machine, such as that of a container, in '
+        "which the driver's Python must have its usual path (parsl only).",
     )
-    endpoint: str | None = Field(None, description='Globus Compute endpoint that has its workers (globus only).')
+    endpoint: str | None = Field(
+        None, min_length=1, description='Globus Compute endpoint that has its workers (globus only).'
+    )
     provider: Provider = Field(default_factory=LocalProvider, description='Who hands out its machines (parsl only).')
 
     @model_validator(mode='after')
     def _has_workers(self) -> Executor:
         if isinstance(self.workers, int) and self.workers < 1:
             raise ValueError(f'workers is {self.workers}; expected at least 1, or "cores"')
+        if self.workers == 'cores' and not isinstance(self.provider, LocalProvider):
+            raise ValueError(
+                f'workers is "cores", but the cores of a node from {self.provider.type} are not known here; say how '
+                'many workers each node is to have'
+            )
         return self
 
-    def worker_count(self) -> int:
-        """How many workers there are, once the cores are counted."""
+    @model_validator(mode='after')
+    def _each_worker_has_an_accelerator(self) -> Executor:
+        names = self.accelerator_names()
+        if not names:
+            return self
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f'accelerators names one twice ({", ".join(names)}); if workers are to share NVIDIA GPUs, give a '
+                'number, such as 8 for two workers on each of four'
+            )
+        if self.workers != len(names):
+            raise ValueError(
+                f'workers is {shown(self.workers)}, but there are {len(names)} accelerators, and each worker is given '
+                'one; expected as many of the ones as of the others'
+            )
+        gpus = self.provider.gpus_per_node if isinstance(self.provider, SlurmProvider) else 0
+        if gpus and len(names) % gpus:
+            raise ValueError(f'accelerators is {len(names)}, but gpus_per_node of the provider is {gpus}')
+        return self
+
+    @model_validator(mode='after')
+    def _fits_its_nodes(self) -> Executor:
+        provider = self.provider
+        if isinstance(provider, PBSProProvider) and provider.cpus_per_node < self.cores_per_machine():
+            raise ValueError(
+                f'cpus_per_node of the provider is {provider.cpus_per_node}, but {self.workers} workers with '
+                f'cores_per_worker {self.cores_per_worker:g} take {self.cores_per_machine()}'
+            )
+        return self
+
+    def accelerator_names(self) -> tuple[str, ...]:
+        """Names of each machine's accelerators; empty if there are none."""
+        if isinstance(self.accelerators, int):
+            return tuple(str(index) for index in range(self.accelerators))
+        return self.accelerators
+
+    def workers_per_machine(self) -> int:
+        """How many workers each machine has, once the cores are counted."""
         if isinstance(self.workers, int):
             return self.workers
         return max(1, int(usable_cores() / self.cores_per_worker))
+
+    def cores_per_machine(self) -> int:
+        """How many cores the workers of a machine take."""
+        return math.ceil(self.workers_per_machine() * self.cores_per_worker)
+
+    def worker_count(self) -> int:
+        """How many workers there are in total, with as many machines as there may be at once."""
+        return self.workers_per_machine() * self.provider.machines
+
+
+_USERS: dict[str, tuple[EngineName, ...]] = {
+    'worker_init': ('parsl',),
+    'accelerators': ('parsl',),
+    'launch_prefix': ('parsl',),
+    'provider': ('parsl',),
+    'endpoint': ('globus',),
+}
+"""Engines that heed a field of an executor; those that are not here are heeded by all."""
 
 
 class Site(FabricSettings):
@@ -63,7 +140,10 @@ class Site(FabricSettings):
     description: str = Field('', description='What it is, in a sentence.')
     engine: EngineName = Field('parsl', description='What runs the tasks.')
     address: str | None = Field(
-        None, min_length=1, description="Address of the driver's machine as workers reach it; loopback if not given."
+        None,
+        min_length=1,
+        description="Address of the driver's machine as workers reach it, or the name of its network interface. If not "
+        'given it is loopback, or for nodes of a batch system what the name of the machine stands for.',
     )
     executors: dict[str, Executor] = Field(min_length=1, description='Groups of workers, by name.')
 
@@ -75,6 +155,39 @@ class Site(FabricSettings):
                 found = ' and '.join(names) or 'none'
                 raise ValueError(f'expected exactly one executor with {kind!r} among its kinds, got {found}')
         return self
+
+    @model_validator(mode='after')
+    def _engine_heeds_all(self) -> Site:
+        problems = [problem for name in self.executors for problem in self._unheeded(name)]
+        if problems:
+            raise ValueError('; '.join(problems))
+        return self
+
+    def _unheeded(self, name: str) -> Iterator[str]:
+        executor = self.executors[name]
+        for field, users in _USERS.items():
+            default = Executor.model_fields[field].get_default(call_default_factory=True)
+            if self.engine not in users and getattr(executor, field) != default:
+                yield (
+                    f'executors.{name}.{field} is heeded by the engine {" or ".join(users)} alone, but the engine is '
+                    f'{self.engine}; leave it out, or choose that engine'
+                )
+        if self.engine == 'globus' and executor.workers == 'cores':
+            yield (
+                f'executors.{name}.workers is "cores", but the cores of a Globus Compute endpoint are not known here; '
+                'say how many workers it has'
+            )
+
+    def changed(self, **fields: Any) -> Site:
+        """A copy with other values, which must fit as those of a file must.
+
+        Raises:
+            ConfigurationError: If they do not.
+        """
+        try:
+            return Site.model_validate(self.model_copy(update=fields).model_dump())
+        except ValidationError as error:
+            raise ConfigurationError(f'The site {self.name} does not fit: {explain(error, Site, Executor)}.') from None
 
     def executor_for(self, kind: str) -> tuple[str, Executor]:
         """Name and settings of the executor that runs a kind of task."""
@@ -139,32 +252,9 @@ def _parse(file: str, text: str) -> Site:
         raise ConfigurationError(f'The site file {file} is not YAML: {" ".join(str(error).split())}') from None
     if not isinstance(content, dict):
         raise ConfigurationError(
-            f'The site file {file} holds {_shown(content)}; expected fields such as name, engine and executors.'
+            f'The site file {file} holds {shown(content)}; expected fields such as name, engine and executors.'
         )
     try:
         return Site.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(_explain(file, error)) from None
-
-
-def _explain(file: str, error: ValidationError) -> str:
-    problems = []
-    for detail in error.errors(include_url=False):
-        field = '.'.join(str(part) for part in detail['loc'])
-        message = detail['msg'].removeprefix('Value error, ')
-        if detail['type'] == 'extra_forbidden':
-            known = ', '.join(_fields_beside(detail['loc']))
-            message = f'there is no such field; expected one of {known}'
-        came = '' if isinstance(detail['input'], dict) else f' is {_shown(detail["input"])}'
-        problems.append(f'{field}{came}: {message}' if field else message)
-    return f'The site file {file} is not right: {"; ".join(problems)}.'
-
-
-def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
-    models: dict[int, type[BaseModel]] = {1: Site, 3: Executor}
-    return list(models.get(len(location), LocalProvider).model_fields)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f'{text[:57]}...'
+        raise ConfigurationError(f'The site file {file} is not right: {explain(error, Site, Executor)}.') from None

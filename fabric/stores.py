@@ -13,7 +13,11 @@ from proxystore.store import Store, register_store, unregister_store
 from scoutbee.contracts.errors import ConfigurationError
 
 from .address import RedisAddress
-from .connectors import DirectoryConnector, LockedRedisConnector
+from .connectors.base import Connector
+from .connectors.directory import DirectoryConnector
+from .connectors.redis import LockedRedisConnector
+from .errors import OutOfReachError
+from .journal import Journal
 from .link import PATIENCE
 
 logger = logging.getLogger(__name__)
@@ -26,12 +30,10 @@ class TopicStore:
     Attributes:
         backend: Name of a backend, one of ``BACKENDS``.
         threshold: Size in bytes, pickled, from which an object is stored; None for never.
-        cache_size: How many objects each worker keeps for later tasks of the topic; 0 for none.
     """
 
     backend: str
     threshold: int | None
-    cache_size: int = 16
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Places:
         host: Address of the driver's machine as workers reach it.
         globus_config: File with the Globus collections to keep objects in.
         endpoints: Ids of the ProxyStore endpoints of the driver's machine and of its workers'.
-        patience: How many seconds the Redis server may be out of reach.
+        patience: How many seconds a store may be out of reach.
+        journal: File in which is noted what is kept where nothing can list it.
     """
 
     run: str
@@ -55,14 +58,19 @@ class Places:
     globus_config: Path | None = None
     endpoints: tuple[str, ...] = ()
     patience: float = PATIENCE
+    journal: Path | None = None
 
     @property
     def own_directory(self) -> Path | None:
         """The part of the directory that is this run's alone."""
         return None if self.directory is None else self.directory / self.run.replace(':', '-')
 
+    def open_journal(self) -> Journal | None:
+        """The journal, if there is to be one."""
+        return None if self.journal is None else Journal(self.journal)
 
-def _redis(places: Places, topic: str) -> LockedRedisConnector:
+
+def _redis(places: Places, topic: str) -> Connector:
     address = places.address
     if address is None:
         raise ConfigurationError(f'Topic {topic} has the backend redis, but no Redis server was given.')
@@ -78,19 +86,56 @@ def _redis(places: Places, topic: str) -> LockedRedisConnector:
     )
 
 
-def _file(places: Places, topic: str) -> DirectoryConnector:
+def _file(places: Places, topic: str) -> Connector:
     if places.own_directory is None:
         raise ConfigurationError(f'Topic {topic} has the backend file, but no directory was given (--ps-file-dir).')
+    connector = DirectoryConnector(str(places.own_directory / topic))
     try:
-        return DirectoryConnector(str(places.own_directory / topic))
+        connector.make()
     except OSError as error:
         raise ConfigurationError(
             f'Topic {topic} has the backend file, but its directory cannot be made: {error}. Correct --ps-file-dir.'
         ) from None
+    return connector
 
 
-BACKENDS: Mapping[str, Callable[[Places, str], Any]] = {'redis': _redis, 'file': _file}
-"""What makes the connector of each backend. It must keep ProxyStore's ``Connector`` and ``connectors.Listing``."""
+def _zmq(places: Places, topic: str) -> Connector:
+    from .connectors.zeromq import ZeroMQConnector
+
+    return ZeroMQConnector.serve(places.host, places.patience)
+
+
+def _endpoint(places: Places, topic: str) -> Connector:
+    from .connectors.endpoint import PeerEndpointConnector
+
+    if not places.endpoints:
+        raise ConfigurationError(f'Topic {topic} has the backend endpoint, but none was named (--ps-endpoints).')
+    return PeerEndpointConnector(places.endpoints, places.patience, places.open_journal())
+
+
+def _globus(places: Places, topic: str) -> Connector:
+    from .connectors.globus import GlobusFolderConnector
+    from .connectors.globus_collections import read_collections
+
+    if places.globus_config is None:
+        raise ConfigurationError(
+            f'Topic {topic} has the backend globus, but no file with its collections was given (--ps-globus-config).'
+        )
+    collections = {number: given.model_dump() for number, given in read_collections(places.globus_config).items()}
+    folder = f'{places.run}-{topic}'.replace(':', '-')
+    connector = GlobusFolderConnector(collections, folder, journal=places.open_journal())
+    connector.make()
+    return connector
+
+
+BACKENDS: Mapping[str, Callable[[Places, str], Connector]] = {
+    'redis': _redis,
+    'file': _file,
+    'zmq': _zmq,
+    'endpoint': _endpoint,
+    'globus': _globus,
+}
+"""What makes the connector of each backend in the driver's process, for a topic."""
 
 
 def open_store(places: Places, topic: str, settings: TopicStore) -> Store[Any]:
@@ -100,13 +145,16 @@ def open_store(places: Places, topic: str, settings: TopicStore) -> Store[Any]:
         ConfigurationError: If there is no such backend, or it cannot be used.
     """
     if settings.backend not in BACKENDS:
-        known = ', '.join(sorted(BACKENDS))
+        known = ', '.join(BACKENDS)
         raise ConfigurationError(f'Topic {topic} has the backend {settings.backend!r}; expected one of {known}.')
-    connector = BACKENDS[settings.backend](places, topic)
-    # Its figures (seconds to fetch, to unpickle) end up in the trace. Proxies must not hold the object itself.
-    store = Store(
-        f'{places.run}:{topic}', connector, cache_size=settings.cache_size, metrics=True, populate_target=False
-    )
+    try:
+        connector = BACKENDS[settings.backend](places, topic)
+    except OutOfReachError as error:
+        raise ConfigurationError(
+            f'Topic {topic} has the backend {settings.backend}, which cannot be used: {error}'
+        ) from None
+    # Workers keep what they will use again themselves (``object_cache``). Proxies must not hold the object itself.
+    store = Store(f'{places.run}:{topic}', connector, cache_size=0, populate_target=False)
     register_store(store)
     return store
 

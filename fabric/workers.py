@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .child import Child
-from .errors import DeadlineError, EngineLostError, WorkerLostError
+from .errors import DeadlineError, EngineLostError, WorkerLostError, WorkerStoppedError
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +41,15 @@ class WorkerSettings:
         env: Environment variables, set before anything is imported.
         modules: Modules imported as they start.
         deadlines: How long a task of each kind may run, in seconds.
+        idle_seconds: How long a process without a task is kept where it would outlive the campaign; None for as long
+            as what owns it lives.
     """
 
     program: bytes
     env: Mapping[str, str] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     deadlines: Mapping[str, float] = field(default_factory=dict)
+    idle_seconds: float | None = None
 
     @staticmethod
     def pack(methods: Mapping[str, Callable[[Any], Any]]) -> bytes:
@@ -69,6 +72,11 @@ def read_answer(answer: bytes) -> Any:
     if not succeeded:
         raise value
     return value
+
+
+def pack_error(error: Exception) -> bytes:
+    """An error as ``read_answer`` takes it; it must be one that can be pickled."""
+    return pickle.dumps((False, error))
 
 
 class Worker:
@@ -131,6 +139,7 @@ class Worker:
 
         Raises:
             WorkerLostError: If the process died under the task.
+            WorkerStoppedError: If it was told to end.
             DeadlineError: If the task ran past its deadline.
             EngineLostError: If no process could be made ready, or this one lost its purpose.
             OSError: If no process can be started.
@@ -201,7 +210,8 @@ class Worker:
         self._start_early()
         message = f'{child.title} {fate} after {seconds:.1f} s of {kind}{child.last_words()}.'
         logger.warning('%s', message)
-        return WorkerLostError(message, platform.node(), child.pid, seconds)
+        what = WorkerStoppedError if child.was_told_to_end else WorkerLostError
+        return what(message, platform.node(), child.pid, seconds)
 
     def _overdue(self, child: Child, kind: str, seconds: float) -> Exception:
         fate = self._bury(child)

@@ -65,6 +65,21 @@ def cached_features(
     return features
 
 
+def cached_bytes(featurizer: FeatureSource, inputs: Sequence[str], cache_dir: Path) -> int | None:
+    """Bytes of the features of all inputs, told from the cache alone; None where it has none. Nothing is changed.
+
+    Args:
+        featurizer: What would make them.
+        inputs: The search space, in its order.
+        cache_dir: Folder of the cache.
+    """
+    manifest = Path(cache_dir) / content_hash(featurizer, inputs) / _MANIFEST
+    try:
+        return sum(int(told['bytes']) for told in json.loads(manifest.read_bytes())['arrays'].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def content_hash(featurizer: FeatureSource, inputs: Sequence[str]) -> str:
     """Name of the cache's entry for these inputs: 32 hexadecimal digits after the featurizer's name."""
     digest = hashlib.sha256(f'{FORMAT_VERSION}\n{featurizer.name}\n{len(inputs)}\n'.encode())

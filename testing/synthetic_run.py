@@ -183,16 +183,9 @@ class SyntheticRun:
 
     def _inference(self, generation: int, member: int, chunk: int, at: float) -> InferenceRecord:
         began, ended = at + 0.05, at + 0.05 + self.chunk_seconds
-        name = f'Key(name={f"chunk-{chunk}"!r})'
         first = generation == 1 and member == 0
-        moves = {'count': 1, 'last_time_ms': 20.0, 'last_timestamp': began + 0.03 if first else began - 5.0}
-        proxies = {
-            name: {
-                'attributes': {'store.get.object_size': 2_000_000},
-                'counters': {'store.get.cache_misses': 1},
-                'times': {'store.get.connector': moves, 'store.get': {**moves, 'last_timestamp': began + 0.031}},
-            }
-        }
+        move = {'bytes': 2_000_000, 'seconds': 0.02 if first else 2e-6, 'hit': not first, 'time': began + 0.03}
+        proxies = {f'chunk-{chunk}': {'in': move}}
         return InferenceRecord(
             **self._task(f'i{generation}-{member}-{chunk}', 'infer', at + 0.01, began, ended, 'gpu0:1'),
             success=True, generation=generation, member=member, chunk=chunk, rows=20_000, proxies=proxies,

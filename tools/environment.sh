@@ -1,7 +1,9 @@
-# Makes the Python environment of this checkout; sourced by run_local.sh and run_tests.sh.
+# Makes what the scripts of this checkout need: its Python environment, and programs that tests start.
 #
+#   require NAME MEANING
 #   prepare_environment [EXTRA]
-#   prepare_browser
+#   prepare_programs
+#   require_programs
 #
 # Leaves the environment in .venv, with the versions of constraints.txt, and `python` set to its interpreter. The second
 # time it only looks at a stamp. An installation that was interrupted has no stamp and is made anew.
@@ -12,6 +14,11 @@ _say() { printf '%s\n' "$*" >&2; }
 _die() {
     _say "$@"
     exit 2
+}
+
+# Ends the script unless the environment has a variable: require ACCOUNT 'the project that pays'
+require() {
+    [ -n "${!1:-}" ] || _die "$(basename "$0"): expected $2 in $1, which is not set: $1=... ./$(basename "$0")"
 }
 
 # The first Python on the path that is new enough and can make environments.
@@ -101,13 +108,40 @@ prepare_environment() {
     python=$PWD/.venv/bin/python
 }
 
-# The browser of the tests of the live page. Where it cannot be had these tests are skipped, which they say.
-prepare_browser() {
-    command -v chromium >/dev/null 2>&1 && return
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        _say 'Installing chromium, in which the live page is tested.'
+# Programs that tests start, each with the Debian package that has it: the browser of the live page, Slurm, hosts made
+# of network namespaces, a Redis server that speaks TLS and its certificates.
+_programs=(
+    chromium:chromium
+    slurmctld:slurm-wlm slurmd:slurm-wlm sbatch:slurm-wlm munged:munge
+    ip:iproute2
+    openssl:openssl redis-server:redis-server
+)
+
+# The pairs of the above whose program is not here.
+_missing_programs() {
+    local pair
+    for pair in "${_programs[@]}"; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s\n' "$pair"
+    done
+}
+
+# Installs what is missing. Where it cannot be had the tests that need it are skipped, which they say.
+prepare_programs() {
+    local packages
+    packages=$(_missing_programs | sed 's/.*://' | sort -u | paste -sd ' ' -)
+    if [ -n "$packages" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        _say "Installing $packages, which tests start."
+        # shellcheck disable=SC2086  # one word a package
         apt-get update -qq >/dev/null &&
-            DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null ||
-            _say 'chromium could not be installed.'
+            DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $packages >/dev/null ||
+            _say 'Not all of them could be installed.'
     fi
+}
+
+# Ends the script unless every test that needs such programs can run.
+require_programs() {
+    local missing
+    missing=$(_missing_programs | sed 's/:.*//' | paste -sd ' ' -)
+    [ -z "$missing" ] || _die "Expected these programs, so that no test is skipped: $missing."
+    [ "$(id -u)" = 0 ] || _die 'Expected to run as root, which the tests of sites need, so that none is skipped.'
 }

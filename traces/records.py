@@ -59,7 +59,11 @@ class TaskRecord(Record):
     timestamps: dict[str, float] = Field(description="Colmena's timestamps that were set.")
     spans: dict[str, float] = Field(description="Colmena's time spans that were measured.")
     sizes: dict[str, int] = Field(default_factory=dict, description='Bytes of inputs and of the value.')
-    proxies: dict[str, Any] = Field(default_factory=dict, description="ProxyStore's statistics, by key.")
+    proxies: dict[str, Any] = Field(
+        default_factory=dict,
+        description='Objects of stores, by name: how each came to the worker (in) or left it (out), as bytes, seconds, '
+        'whether the worker still had it (hit), and time, when it was there.',
+    )
     worker: str | None = Field(None, description='Host and process that ran it.')
     host: str | None = None
     worker_info: dict[str, Any] = Field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,13 @@ def _make_parsl(plan: ServerPlan) -> Any:
     return make_server(plan)
 
 
-ENGINES: Mapping[str, Callable[[ServerPlan], Any]] = {'local': _make_local, 'parsl': _make_parsl}
+def _make_globus(plan: ServerPlan) -> Any:
+    from .globus import make_server
+
+    return make_server(plan)
+
+
+ENGINES: dict[str, Callable[[ServerPlan], Any]] = {'local': _make_local, 'parsl': _make_parsl, 'globus': _make_globus}
 """What makes each engine's task server. Called in the server's process, so the driver imports no engine."""
 
 
@@ -52,14 +59,33 @@ def make_engine(
         deadlines: How long a task may run, in seconds, by kind. Past it, it is killed with all that it has started.
 
     Raises:
-        ConfigurationError: If there is no such engine.
+        ConfigurationError: If there is no such engine, or the site lacks what it needs.
     """
     chosen = name or site.engine
     if chosen not in ENGINES:
         raise ConfigurationError(f'There is no engine {chosen!r}; expected one of {", ".join(sorted(ENGINES))}.')
+    if chosen == 'globus':
+        _check_endpoints(site, methods)
     directory = run_dir.absolute() / 'engine'
     directory.mkdir(parents=True, exist_ok=True)
     modules = {kind: tuple(names) for kind, names in (preload or {}).items()}
     own = site.model_copy(update={'engine': chosen})
     plan = ServerPlan(own, dict(methods), queues, directory, modules, dict(deadlines or {}))
     return Engine(ENGINES[chosen], plan)
+
+
+def _check_endpoints(site: Site, kinds: Iterable[str]) -> None:
+    for name, executor in dict(site.executor_for(kind) for kind in kinds).items():
+        where = f'executor {name} of the site {site.name}'
+        if executor.endpoint is None:
+            raise ConfigurationError(
+                f'The engine globus needs an endpoint for the {where}, which has none: give --qc-endpoint and '
+                '--ml-endpoint, or say `endpoint` in the file of the site.'
+            )
+        try:
+            uuid.UUID(executor.endpoint)
+        except ValueError:
+            raise ConfigurationError(
+                f'The endpoint of the {where} is {executor.endpoint!r}; expected the id that '
+                '`globus-compute-endpoint list` shows, such as 4b116d3c-1703-4f8f-9f6f-39921e5864df.'
+            ) from None

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -21,8 +21,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from ..errors import EngineError
-from ..methods import TaskMethod
+from ..errors import EngineError, EngineRefusedError
+from ..methods import worker_methods
 from ..processes import ignore_interrupts, kill_session, on_parent_death
 from ..queues import SecureRedisQueues
 from ..sites import Site
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 LOG_NAME = 'server.log'
 _START_SECONDS = 60.0
 _READY = 'ready'
+_REFUSED = 'refused'
+_FAILED = 'failed'
 _ORPHAN_SECONDS = 10.0
 _LONGEST_FOLDER = 50
 _SHORT_FOLDER = '/tmp'
@@ -40,6 +42,9 @@ _SCRATCH = 'scoutbee-'
 
 EXIT_LOST = 3
 """Exit status of a task server whose engine or Redis server broke down."""
+
+EXIT_REFUSED = 4
+"""Exit status of a task server that will not do as it is configured; starting it again would not help."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class ServerPlan:
         directory: Where the engine may write; it exists.
         preload: Modules that workers import as they start, by kind, beside those of the site.
         deadlines: How long a task may run, in seconds, by kind.
+        again: Whether an earlier task server of this driver was ready, and died: what is out of reach may come back.
     """
 
     site: Site
@@ -61,6 +67,7 @@ class ServerPlan:
     directory: Path
     preload: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     deadlines: Mapping[str, float] = field(default_factory=dict)
+    again: bool = False
 
     def routes(self) -> dict[str, str]:
         """Name of the executor that runs each kind that is served."""
@@ -75,9 +82,10 @@ class ServerPlan:
         """
         settings = self.site.executors[executor]
         kinds = [kind for kind, route in self.routes().items() if route == executor]
+        cache_bytes = int(settings.cache_mb * 1_000_000)
         asked = [module for kind in settings.kinds for module in self.preload.get(kind, ())]
         return WorkerSettings(
-            WorkerSettings.pack({kind: TaskMethod(kind, self.methods[kind]) for kind in kinds}),
+            WorkerSettings.pack(worker_methods({kind: self.methods[kind] for kind in kinds}, cache_bytes)),
             env or {},
             tuple(dict.fromkeys((*settings.preload, *asked))),
             {kind: seconds for kind, seconds in self.deadlines.items() if kind in kinds},
@@ -105,6 +113,7 @@ class Engine:
         self._plan = plan
         self._process: SpawnProcess | None = None
         self._news: Connection | None = None
+        self._told: tuple[str, str] | None = None
 
     def __enter__(self) -> Engine:
         self.start()
@@ -140,6 +149,8 @@ class Engine:
         """
         if self.alive():
             raise EngineError('The task server is already running; stop it before starting it again.')
+        had_begun = (self._hear(0.0) or (_FAILED, ''))[0] == _READY
+        self._plan = replace(self._plan, again=self._plan.again or had_begun)
         self.stop()  # what an earlier one left behind
         news, pipe = multiprocessing.get_context('spawn').Pipe(duplex=False)
         self._remove_scratch()  # what a driver left that was killed together with its task server
@@ -151,6 +162,7 @@ class Engine:
         # Python waits for child processes before it exits; this ends ours before that.
         atexit.register(self.stop)
         self._process, self._news = process, news  # before it starts, so that an interrupt finds what there is
+        self._told = None
         process.start()
         pipe.close()
         logger.info('Started the %s task server, process %s', self._plan.site.engine, process.pid)
@@ -162,23 +174,39 @@ class Engine:
             seconds: How long to wait at most.
 
         Raises:
+            EngineRefusedError: If it will not do as it is configured; the message says what to change.
             EngineError: If it could not start, with the reason and the end of its log.
         """
         if self._process is None:
             raise EngineError('The task server was not started; call `start()` first.')
-        if self._news is None:
+        what, text = self._hear(seconds) or (_FAILED, f'it was not ready within {seconds:g} s')
+        if what == _READY:
             return
-        try:
-            came = self._news.poll(seconds)
-            text = self._news.recv() if came else f'it was not ready within {seconds:g} s'
-        except (EOFError, OSError):
-            text = 'its process died'
-        if text != _READY:
-            tail = self.log_tail()
-            self.stop(0)
-            raise EngineError(f'The task server could not be started: {text}. Its log ({self.log_file}) ends:\n{tail}')
-        self._news.close()
-        self._news = None
+        tail = self.log_tail()
+        self.stop(0)
+        if what == _REFUSED:
+            raise EngineRefusedError(text)
+        raise EngineError(f'The task server could not be started: {text}. Its log ({self.log_file}) ends:\n{tail}')
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the task server, which has ended, will not do as it is configured; None if that is not why."""
+        if self.exit_code != EXIT_REFUSED:
+            return None
+        while True:
+            what, text = self._hear(0.0) or (_FAILED, '')
+            if what != _READY:
+                return text
+            self._told = None  # what came of it since
+
+    def _hear(self, seconds: float) -> tuple[str, str] | None:
+        """What the task server told first of what was not yet dealt with; None if nothing came in time."""
+        if self._told is None and self._news is not None:
+            try:
+                self._told = self._news.recv() if self._news.poll(seconds) else None
+            except (EOFError, OSError):
+                self._told = (_FAILED, 'its process died')
+        return self._told
 
     def alive(self) -> bool:
         """Whether the task server's process runs."""
@@ -273,12 +301,16 @@ def _run(factory: ServerFactory, plan: ServerPlan, news: Connection) -> int:
         server = factory(plan)
         server.queues.set_role('server')
         server._setup()
-        _tell(news, _READY)
+        _tell(news, _READY, '')
         logger.info('Ready for tasks of %s', ', '.join(sorted(server.method_names)))
         server.listen_and_launch()
+    except EngineRefusedError as error:
+        logger.error('%s', error)
+        _tell(news, _REFUSED, str(error))
+        return EXIT_REFUSED
     except Exception as error:
         logger.exception('The task server cannot go on')
-        _tell(news, f'{type(error).__name__}: {error}')  # heard only by a driver that still waits for it
+        _tell(news, _FAILED, f'{type(error).__name__}: {error}')
         return EXIT_LOST
     finally:
         if server is not None:
@@ -286,10 +318,9 @@ def _run(factory: ServerFactory, plan: ServerPlan, news: Connection) -> int:
     return 0
 
 
-def _tell(news: Connection, text: str) -> None:
-    with contextlib.suppress(OSError):
-        news.send(text)
-        news.close()
+def _tell(news: Connection, what: str, text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more
+        news.send((what, text))
 
 
 def _die(scratch: Path) -> None:
@@ -320,6 +351,6 @@ def _write_output_to(file: Path) -> None:
         stream=sys.stderr,
         force=True,
     )
-    for talkative in ('colmena', 'parsl', 'proxystore'):  # several lines a task
+    for talkative in ('colmena', 'parsl', 'proxystore', 'globus_compute_sdk', 'globus_sdk'):  # several lines a task
         logging.getLogger(talkative).setLevel(logging.WARNING)
     logging.getLogger('parsl.executors.status_handling').setLevel(logging.INFO)  # blocks that come and go

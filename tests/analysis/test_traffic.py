@@ -11,11 +11,12 @@ from scoutbee.traces.records import InferenceRecord, SimulationRecord
 from scoutbee.traces.writer import TraceWriter
 
 
-def moved(verb: str, size: int, at: float, used: float) -> dict[str, Any]:
-    """What ProxyStore says of an object: it moved last at one time, and was used last at another."""
-    move = {'count': 1, 'last_time_ms': 500.0, 'last_timestamp': at}
-    times = {f'store.{verb}.connector': move, f'store.{verb}': {**move, 'last_timestamp': used}}
-    return {'attributes': {f'store.{verb}.object_size': size}, 'counters': {}, 'times': times}
+def moved(direction: str, size: int, at: float) -> dict[str, Any]:
+    return {direction: {'bytes': size, 'seconds': 0.5, 'hit': False, 'time': at}}
+
+
+def kept(size: int, at: float) -> dict[str, Any]:
+    return {'in': {'bytes': size, 'seconds': 1e-6, 'hit': True, 'time': at}}
 
 
 def inference(chunk: int, created: float, proxies: dict[str, Any], inputs: float) -> InferenceRecord:
@@ -30,9 +31,9 @@ def inference(chunk: int, created: float, proxies: dict[str, Any], inputs: float
 def run(tmp_path: Path) -> Run:
     """Two inferences on one chunk with one model; the worker keeps both. The first value is stored, the second not."""
     with TraceWriter(tmp_path) as writer:
-        first = {'model': moved('get', 100, 11.5, 11.6), 'chunk': moved('get', 1000, 11.7, 11.8)}
-        writer.write(inference(0, 10.0, {**first, 'value': moved('put', 50, 14.0, 14.0)}, inputs=0.8))
-        again = {'model': moved('get', 100, 11.5, 21.1), 'chunk': moved('get', 1000, 11.7, 21.2)}
+        first = {'model': moved('in', 100, 11.6), 'chunk': moved('in', 1000, 11.8)}
+        writer.write(inference(0, 10.0, {**first, 'value': moved('out', 50, 14.0)}, inputs=0.8))
+        again = {'model': kept(100, 21.1), 'chunk': kept(1000, 21.2)}
         writer.write(inference(0, 20.0, again, inputs=0.01))
         writer.write(SimulationRecord(
             task_id='s', method='simulate', success=True, timestamps={'created': 1, 'compute_started': 2}, spans={},

@@ -15,7 +15,7 @@ import psutil
 import yaml
 
 from scoutbee.traces.reader import read
-from scoutbee.traces.records import EventRecord, SimulationRecord
+from scoutbee.traces.records import EventRecord, SelectionRecord, SimulationRecord
 from scoutbee.traces.summary import Summary, read_summary
 
 ROOT = Path(__file__).parents[2]
@@ -25,19 +25,26 @@ _REDIS = ('valkey-server', 'redis-server')
 
 
 class CampaignRuns:
-    """Starts `run.py` in a folder of its own, with a folder of its own for temporary files."""
+    """Starts `run.py` in a folder of its own, with a folder of its own for temporary files.
+
+    Attributes:
+        folder: The folder.
+        temporary: The folder for temporary files.
+        program: What a driver is started with, before its flags.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.temporary = folder / 'tmp'
         self.temporary.mkdir()
+        self.program: tuple[str, ...] = (sys.executable, str(ROOT / 'run.py'))
         self._mark = uuid.uuid4().hex
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *flags: object, **environment: str) -> subprocess.Popen[str]:
         """Start a driver, which leads a session of its own as in a terminal."""
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / 'run.py'), *map(str, flags)],
+            [*self.program, *map(str, flags)],
             cwd=self.folder,
             env={
                 **os.environ,
@@ -159,6 +166,17 @@ class CampaignRuns:
 
     def _logs(self) -> str:
         return '\n'.join((run / 'runtime.log').read_text()[-4000:] for run in self.directories)
+
+
+def choices(run_dir: Path) -> tuple[object, ...]:
+    """What was simulated, in which order and why, what came of it, and every ranking."""
+    submitted: dict[str, object] = {}
+    for event in read(run_dir, EventRecord):
+        if event.event == 'submitted':
+            submitted.setdefault(event.facts['key'], (event.facts['args'], event.facts['choice']))
+    values = {r.key: r.value for r in read(run_dir, SimulationRecord) if r.outcome == 'observed'}
+    rankings = [(s.ranking, s.models, s.observations, s.taken, s.top) for s in read(run_dir, SelectionRecord)]
+    return list(submitted.items()), values, rankings
 
 
 def ackley_flags(folder: Path, points: int = 60, delay: float = 0.0, engine: str = 'local', **settings: object):

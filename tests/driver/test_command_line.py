@@ -21,7 +21,7 @@ FLAGS_OF_THE_ORIGINAL = {
 }  # fmt: skip
 NEW_FLAGS = {
     '--campaign', '--site', '--engine', '--config', '--surrogate', '--acquisition', '--buffer-size', '--seed',
-    '--runs-dir', '--resume', '--dry-run', '--quiet', '--max-hours',
+    '--runs-dir', '--resume', '--dry-run', '--quiet', '--max-hours', '--driver-address', '--ps-endpoints',
 }  # fmt: skip
 
 
@@ -62,10 +62,13 @@ BAD = [
     (['--campaign', 'molecule'], ['--campaign', 'molecules', "'molecule'"]),
     (['--site', 'mars'], ['--site', 'mars', 'local']),
     (['--engine', 'parsl', '--use-parsl'], ['--use-parsl', '--engine']),
-    (['--engine', 'globus'], ['--engine', 'parsl or local', 'not built yet']),
-    (['--qc-endpoint', 'a', '--ml-endpoint', 'b'], ['--qc-endpoint', '--engine', 'parsl']),
+    (['--engine', 'globus'], ['--qc-endpoint', 'globus', 'simulate']),
+    (['--qc-endpoint', 'a', '--ml-endpoint', 'b', '--use-parsl'], ['--qc-endpoint', 'globus', '--engine parsl']),
     (['--qc-endpoint', 'a'], ['--qc-endpoint', '--ml-endpoint']),
-    (['--infer-ps-backend', 'globus'], ['--infer-ps-backend', 'redis or file']),
+    (['--infer-ps-backend', 'globus'], ['--infer-ps-backend', '--ps-globus-config']),
+    (['--train-ps-backend', 'endpoint'], ['--train-ps-backend', '--ps-endpoints']),
+    (['--ps-endpoints', 'here,there'], ['--ps-endpoints', 'UUID', "'here'"]),
+    (['--driver-address', '0.0.0.0'], ['--driver-address', 'one address', '0.0.0.0']),
     (['--infer-ps-backend', 'ftp'], ['--infer-ps-backend', 'redis', "'ftp'"]),
     (['--ps-threshold', '-1'], ['--ps-threshold', 'at least 0']),
     (['--ps-threshold', 'much'], ['--ps-threshold', 'whole number']),

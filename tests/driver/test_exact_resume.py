@@ -3,26 +3,15 @@
 import random
 
 import pytest
-from campaign_runs import ackley_flags
+from campaign_runs import ackley_flags, choices
 
 from scoutbee.traces.reader import read
-from scoutbee.traces.records import EventRecord, InferenceRecord, SelectionRecord, SimulationRecord, TrainingRecord
+from scoutbee.traces.records import InferenceRecord, SimulationRecord, TrainingRecord
 from scoutbee.traces.summary import read_summary
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 POINTS, KILLS = 36, 3
-
-
-def choices(run_dir):
-    """What was simulated, in which order and why, what came of it, and every ranking."""
-    submitted = {}
-    for event in read(run_dir, EventRecord):
-        if event.event == 'submitted':
-            submitted.setdefault(event.facts['key'], (event.facts['args'], event.facts['choice']))
-    values = {r.key: r.value for r in read(run_dir, SimulationRecord) if r.outcome == 'observed'}
-    rankings = [(s.ranking, s.models, s.observations, s.taken, s.top) for s in read(run_dir, SelectionRecord)]
-    return list(submitted.items()), values, rankings
 
 
 def test_ackley_on_one_worker_chooses_the_same_however_often_its_driver_is_killed(runs):

@@ -10,6 +10,7 @@ os.environ['OMP_NUM_THREADS'] = '1'
 
 from scoutbee.fabric.queues import SecureRedisQueues  # noqa: E402
 from scoutbee.fabric.redis_server import EmbeddedRedis  # noqa: E402
+from scoutbee.testing.peer_endpoints import PeerEndpoints  # noqa: E402
 
 TOPICS = ('simulate', 'train', 'infer')
 
@@ -31,3 +32,10 @@ def queues(address):
     yield made
     made.flush()
     made.disconnect()
+
+
+@pytest.fixture(scope='session')
+def endpoints(tmp_path_factory):
+    """A ProxyStore endpoint of this machine."""
+    with PeerEndpoints(tmp_path_factory.mktemp('endpoints')) as made:
+        yield made

@@ -75,6 +75,14 @@ def loaded(module):
     return {'loaded': module in sys.modules}
 
 
+def meet(folder, count):
+    """Wait until so many tasks do this at the same time; returns the environment in which this one does."""
+    (Path(folder) / str(os.getpid())).touch()
+    while len(list(Path(folder).iterdir())) < count:
+        time.sleep(0.05)
+    return dict(os.environ)
+
+
 def drive(engine_name, run_dir, mark):
     """A driver that is killed with its engine at work; prints the session of its task server."""
     from scoutbee.fabric.engines import make_engine

@@ -1,42 +1,54 @@
 import pickle
+import platform
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
+import backends
 import fabric_tasks
 import numpy as np
 import pytest
 from colmena.models import Result
 from proxystore.proxy import Proxy, extract
-from proxystore.store import get_store
+from proxystore.store import Store, get_store, unregister_store
+from proxystore.store.utils import get_key
 
 from scoutbee.contracts.errors import ConfigurationError, InputTaskError
-from scoutbee.fabric.connectors import DirectoryConnector, Key, LockedRedisConnector
 from scoutbee.fabric.depots import ProxyDepot, make_depot, new_run_name
-from scoutbee.fabric.errors import TamperedObjectError
 from scoutbee.fabric.methods import TaskMethod
 from scoutbee.fabric.queues import SecureRedisQueues
-from scoutbee.fabric.stores import Places, TopicStore
+from scoutbee.fabric.stores import BACKENDS, Places, TopicStore
 
 LARGE = np.arange(10_000)
 TOPICS = ('simulate', 'train', 'infer')
 
 
-def open_depot(backend, address, directory):
-    stores = {topic: TopicStore(backend, 1000) for topic in ('simulate', 'train')} if backend != 'direct' else {}
-    return make_depot(Places(new_run_name(), address, directory), stores)
+EVERY_BACKEND = [pytest.param(name, marks=[pytest.mark.slow] if name == 'endpoint' else []) for name in BACKENDS]
 
 
-@pytest.fixture(params=['redis', 'file'])
-def proxy_depot(request, address, tmp_path):
-    made = open_depot(request.param, address, tmp_path)
-    yield made
-    made.close()
+@contextmanager
+def open_depot(request, folder):
+    """A depot over the backend that a test asks for."""
+    if request.param == 'direct':
+        yield make_depot(Places(new_run_name()), {})
+        return
+    endpoints = request.getfixturevalue('endpoints') if request.param == 'endpoint' else None
+    with backends.GROUNDS[request.param](folder, endpoints) as ground:
+        stores = {topic: TopicStore(request.param, 1000) for topic in ('simulate', 'train')}
+        depot = make_depot(ground.places(new_run_name()), stores)
+        yield depot
+        depot.close()
 
 
-@pytest.fixture(params=['direct', 'redis', 'file'])
-def depot(request, address, tmp_path):
-    made = open_depot(request.param, address, tmp_path)
-    yield made
-    made.close()
+@pytest.fixture(params=EVERY_BACKEND)
+def proxy_depot(request, tmp_path):
+    with open_depot(request, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=['direct', *EVERY_BACKEND])
+def depot(request, tmp_path):
+    with open_depot(request, tmp_path) as made:
+        yield made
 
 
 def on_worker(ref):
@@ -89,15 +101,18 @@ def test_only_large_objects_are_stored(proxy_depot):
     assert (proxy_depot.created, proxy_depot.leaked()) == (1, 1)
 
 
-def test_closing_removes_what_is_left(proxy_depot, address, tmp_path):
-    name = proxy_depot.stores['simulate']
-    proxy_depot.lend('simulate', LARGE)
+def test_closing_removes_what_is_left(proxy_depot, tmp_path):
+    loan = proxy_depot.lend('simulate', LARGE)
+    store = get_store(proxy_depot.stores['simulate'])
+    connector = type(store.connector).from_config(store.connector.config())
+    key = get_key(loan.ref)
+    assert connector.exists(key)
     proxy_depot.close()
-    assert get_store(name) is None
-    client = address.connect()
-    assert not list(client.scan_iter(f'{name}*'))
-    client.close()
-    assert not [path for path in tmp_path.rglob('*') if path.is_file()]
+    assert get_store(store.name) is None
+    if store.connector.backend != 'zmq':  # whose server is gone as well
+        assert not connector.exists(key)
+    connector.close()
+    assert key.name not in backends.files_below(tmp_path)
 
 
 def test_a_large_value_of_a_worker_is_fetched_and_evicted(proxy_depot, address):
@@ -110,8 +125,13 @@ def test_a_large_value_of_a_worker_is_fetched_and_evicted(proxy_depot, address):
         queues.send_result(TaskMethod('simulate', function)(task))
     first, second = queues.get_result('simulate', 2), queues.get_result('simulate', 2)
     assert first.value == LARGE.sum()
-    (times,) = first.time.proxy.values()
-    assert times['times']['store.get']['count'] >= 1  # how long the worker took to fetch it
+    (moves,) = first.time.proxy.values()
+    assert moves.keys() == {'in'}
+    assert moves['in']['bytes'] == loan.size
+    assert moves['in']['seconds'] > 0
+    assert not moves['in']['hit']
+    (moves,) = second.time.proxy.values()
+    assert moves['out']['bytes'] == second.message_sizes['value'] == len(pickle.dumps(np.ones(10_000), protocol=5))
     assert type(second.value) is np.ndarray
     assert queues.fetched == 1
     assert proxy_depot.leaked() == 1  # the loan
@@ -156,39 +176,65 @@ def test_what_nobody_will_take_back_is_recalled(proxy_depot):
     assert (proxy_depot.created, proxy_depot.evicted, proxy_depot.leaked()) == (5, 5, 0)
 
 
-def test_inputs_that_are_gone_fail_the_task_and_say_where_they_were(proxy_depot, address):
+def failed(result):
+    failure = result.task_info['failure']
+    return failure['kind'], failure['error'], failure['message'] + failure['traceback']
+
+
+def test_inputs_that_are_gone_fail_the_task_and_say_where_they_were(proxy_depot):
+    """Topic, backend, host, and where it looked; nothing that is secret."""
     loan = proxy_depot.lend('simulate', LARGE)
+    connector = get_store(proxy_depot.stores['simulate']).connector
     proxy_depot.reclaim(loan)
     task = Result(((loan.ref,), {}), method='simulate', topic='simulate', serialization_method='pickle')
     task.serialize()
-    result = TaskMethod('simulate', fabric_tasks.total)(task)
-    failure = result.task_info['failure']
-    assert failure['kind'] == 'resource'
-    assert "topic 'simulate'" in failure['message']
-    assert address.password not in failure['message'] + failure['traceback']
+    kind, error, told = failed(TaskMethod('simulate', fabric_tasks.total)(task))
+    assert (kind, error) == ('unreachable', 'InputsUnreachableError')
+    where = f'the backend {connector.backend} ({connector.where(connector.config())})'
+    assert f"topic 'simulate' could not be fetched on host {platform.node()} from {where}" in told
+    assert not any(secret in told for secret in proxy_depot.secrets)
 
 
-@pytest.mark.parametrize('backend', ['redis', 'file'])
-def test_an_object_that_was_exchanged_is_not_read(backend, address, tmp_path):
-    if backend == 'redis':
-        connector = LockedRedisConnector(address.host, address.port, 'x', password=address.password)
-    else:
-        connector = DirectoryConnector(str(tmp_path / 'x'))
-    key = connector.put(b'ours')
-    rebuilt = type(connector).from_config(connector.config())
-    assert rebuilt.get(key) == b'ours'
-    assert list(rebuilt.names()) == [key.name]
-    rebuilt._write(key.name, b'theirs')
-    with pytest.raises(TamperedObjectError, match=key.name):
-        connector.get(key)
-    assert connector.get(Key('absent', '')) is None
-    assert (address.password or '-') not in repr(connector)
-    connector.clear()
-    assert not connector.exists(key)
+@pytest.mark.parametrize('backend', EVERY_BACKEND)
+def test_a_value_that_cannot_be_stored_fails_the_task_and_says_where(backend, tmp_path, address):
+    """It is the machine's doing, not the task's, so another worker may try."""
+    with backends.GROUNDS[backend](tmp_path) as ground:
+        connector = ground.open()
+        store = Store('lost', connector, cache_size=0)
+        told = {'proxystore_name': 'lost', 'proxystore_config': store.config(), 'proxystore_threshold': 1000}
+        task = Result(((10_000,), {}), method='simulate', topic='simulate', serialization_method='pickle', **told)
+        task.serialize()
+        where = ground.lose()
+        kind, error, said = failed(TaskMethod('simulate', fabric_tasks.ones)(task))
+        assert (kind, error) == ('unreachable', 'ValueNotStoredError')
+        assert f'the backend {backend} (' in said
+        assert where in said
+        assert not any(secret in said for secret in connector.secrets)
+        unregister_store('lost')
+        store.close()
+
+
+def test_an_object_outlives_every_attempt_at_its_tasks(proxy_depot):
+    """A loan is there for each try of each task that uses it, whatever became of the others."""
+    loan = proxy_depot.lend('train', LARGE)
+    for function in (fabric_tasks.total, fabric_tasks.misbehave, fabric_tasks.total):
+        task = Result(((loan.ref,), {}), method='train', topic='train', serialization_method='pickle')
+        task.serialize()
+        TaskMethod('train', function)(task)
+        assert proxy_depot.leaked() == 1
+    proxy_depot.reclaim(loan)
+    assert (proxy_depot.created, proxy_depot.evicted, proxy_depot.leaked()) == (1, 1, 0)
 
 
 @pytest.mark.parametrize(
-    ('settings', 'words'), [(TopicStore('tape', 1), 'expected one of file, redis'), (TopicStore('file', 1), 'ps-file')]
+    ('settings', 'words'),
+    [
+        (TopicStore('tape', 1), 'expected one of redis, file, zmq, endpoint, globus'),
+        (TopicStore('redis', 1), 'no Redis server'),
+        (TopicStore('file', 1), '--ps-file-dir'),
+        (TopicStore('endpoint', 1), '--ps-endpoints'),
+        (TopicStore('globus', 1), '--ps-globus-config'),
+    ],
 )
 def test_a_backend_that_cannot_be_used_is_explained(settings, words):
     with pytest.raises(ConfigurationError, match=words):

@@ -4,109 +4,34 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import fabric_tasks
 import numpy as np
 import psutil
 import pytest
+from engine_rig import DEADLINE, METHODS, SITE, failure, rig_of, wait_for
 
 from scoutbee.contracts.errors import ConfigurationError
-from scoutbee.fabric.depots import ProxyDepot, new_run_name
 from scoutbee.fabric.engines import make_engine
 from scoutbee.fabric.engines.base import EXIT_LOST, Engine, ServerPlan
 from scoutbee.fabric.errors import EngineError
 from scoutbee.fabric.processes import session_members
-from scoutbee.fabric.queues import SecureRedisQueues
-from scoutbee.fabric.sites import Site
-from scoutbee.fabric.stores import Places, TopicStore
-
-SITE = Site.model_validate(
-    {
-        'name': 'test',
-        'executors': {
-            'simulate': {'kinds': ['simulate'], 'workers': 2, 'env': {'OMP_NUM_THREADS': '1'}},
-            'learn': {'kinds': ['train', 'infer'], 'env': {'OMP_NUM_THREADS': '7'}},
-        },
-    }
-)
-METHODS = {'simulate': fabric_tasks.misbehave, 'train': fabric_tasks.loaded, 'infer': fabric_tasks.double}
-PATIENCE = 150  # never waited for unless something is broken
-
-DEADLINE = 8.0  # a first task imports what stores need, on a busy machine
 
 NAMES = ['local', pytest.param('parsl', marks=pytest.mark.slow)]
+EVERY = [*NAMES, pytest.param('globus', marks=pytest.mark.slow)]
 
 
-class Rig:
-    """An engine, and the queues and the depot it works with."""
-
-    def __init__(self, name, address, directory):
-        self.depot = ProxyDepot(
-            Places(new_run_name(), address, directory), {kind: TopicStore('redis', 10_000) for kind in METHODS}
-        )
-        self.queues = SecureRedisQueues(address, METHODS, stores=self.depot.stores, thresholds=self.depot.thresholds)
-        self.engine = make_engine(
-            SITE,
-            name,
-            METHODS,
-            self.queues,
-            directory,
-            preload={'train': ['colorsys']},
-            deadlines={'infer': DEADLINE, 'train': PATIENCE},
-        )
-        self.engine.start()
-        self.engine.wait_until_ready()
-        self.directory = directory
-
-    def ask(self, kind, *args):
-        self.queues.send_inputs(*args, method=kind, topic=kind)
-
-    def hear(self, kind):
-        return self.queues.get_result(kind, PATIENCE)
-
-    def running(self, name):
-        """Start a simulation that never ends; returns the process that runs it."""
-        mark = self.directory / name
-        self.ask('simulate', 'touch and wait', str(mark))
-        wait_for(lambda: mark.exists() and mark.read_text())
-        return psutil.Process(int(mark.read_text()))
-
-    def close(self):
-        session = self.engine.pid
-        self.engine.stop()
-        self.depot.close()
-        self.queues.flush()
-        self.queues.disconnect()
-        if session is not None:
-            assert not session_members(session)
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, 'it never came'
-        time.sleep(0.02)
-
-
-def failure(result):
-    assert result.success is False
-    return result.task_info['failure']
-
-
-@pytest.fixture(scope='module', params=NAMES)
+@pytest.fixture(scope='module', params=EVERY)
 def rig(request, redis_server, tmp_path_factory):
-    made = Rig(request.param, redis_server.address, tmp_path_factory.mktemp(request.param))
-    yield made
-    made.close()
+    with rig_of(request.param, redis_server.address, tmp_path_factory.mktemp(request.param)) as made:
+        yield made
 
 
 @pytest.fixture
 def new_rig(request, address, tmp_path):
     """For tests that break their engine."""
-    made = Rig(request.param, address, tmp_path)
-    yield made
-    made.close()
+    with rig_of(request.param, address, tmp_path) as made:
+        yield made
 
 
 slow = pytest.mark.slow
@@ -329,5 +254,5 @@ def test_what_keeps_it_from_starting_is_told(queues, tmp_path):
 
 
 def test_an_unknown_engine_is_refused(queues, tmp_path):
-    with pytest.raises(ConfigurationError, match='expected one of local, parsl'):
+    with pytest.raises(ConfigurationError, match='expected one of globus, local, parsl'):
         make_engine(SITE, 'abacus', METHODS, queues, tmp_path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scoutbee.contracts.control import ROLL_CALL
 from scoutbee.contracts.errors import ConfigurationError, FailureKind
 from scoutbee.fabric.address import RedisAddress
-from scoutbee.fabric.connectors import LockedRedisConnector
+from scoutbee.fabric.connectors.redis import LockedRedisConnector
 from scoutbee.fabric.errors import QueuesLostError
 from scoutbee.fabric.failures import mark_failed
 from scoutbee.fabric.queues import SecureRedisQueues

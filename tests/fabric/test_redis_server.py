@@ -2,13 +2,21 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import psutil
 import pytest
 import redis
 
+from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.fabric.errors import EngineError
+from scoutbee.fabric.own_address import can_listen
 from scoutbee.fabric.redis_server import EmbeddedRedis
+
+
+def listening(pid):
+    """Addresses at which a process listens."""
+    return {c.laddr.ip for c in psutil.Process(pid).net_connections('inet') if c.status == 'LISTEN'}
 
 
 def test_it_answers_whoever_knows_the_password_and_is_gone_afterwards():
@@ -20,7 +28,7 @@ def test_it_answers_whoever_knows_the_password_and_is_gone_afterwards():
             client.save()  # it has nowhere to write to
         process = psutil.Process(server.pid)
         assert server.address.password not in ' '.join(process.cmdline())
-        assert {c.laddr.ip for c in process.net_connections('inet') if c.status == 'LISTEN'} == {'127.0.0.1'}
+        assert listening(server.pid) == {'127.0.0.1'}
         client.close()
     assert not process.is_running()
     assert not server.is_alive()
@@ -40,6 +48,29 @@ def test_it_comes_back_at_its_old_address():
         server.start()
         assert server.address == before
         before.check()
+
+
+@pytest.mark.parametrize('host', ['127.0.0.2', '::1'])
+def test_it_listens_at_one_address_more_for_workers_elsewhere_and_says_that_one(host):
+    if host == '::1' and not can_listen(host):
+        pytest.skip('this machine has no IPv6')
+    with EmbeddedRedis(host=host) as server:
+        assert server.address.host == host
+        server.address.check()
+        replace(server.address, host='127.0.0.1').check()
+        assert listening(server.pid) == {'127.0.0.1', host}
+        os.kill(server.pid, signal.SIGKILL)
+        psutil.Process(server.pid).wait(5)
+        server.start()
+        assert listening(server.pid) == {'127.0.0.1', host}
+
+
+@pytest.mark.parametrize('host', ['0.0.0.0', '::', '*', '0', '198.51.100.1', 'nowhere.invalid', '', 'a b', 'ä' * 70])
+def test_it_listens_neither_everywhere_nor_where_this_machine_is_not(host):
+    with pytest.raises(ConfigurationError, match=r"The driver's address: expected one address of this machine") as told:
+        EmbeddedRedis(host=host)
+    assert host in str(told.value)
+    assert '--driver-address' in str(told.value)
 
 
 def test_given_a_directory_it_comes_back_with_all_it_held_and_leaves_nothing(tmp_path):

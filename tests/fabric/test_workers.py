@@ -17,9 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scoutbee.contracts.errors import FailureKind
-from scoutbee.fabric.errors import DeadlineError, EngineLostError, WorkerLostError
+from scoutbee.fabric.errors import DeadlineError, EngineLostError, WorkerLostError, WorkerStoppedError
 from scoutbee.fabric.failures import engine_kind_of
-from scoutbee.fabric.hosted import pack_settings, run_hosted, warm_hosted
 from scoutbee.fabric.worker_pool import WorkerPool
 from scoutbee.fabric.workers import Worker, WorkerSettings, pack_task, read_answer
 
@@ -96,6 +95,13 @@ def test_a_death_is_told_with_the_evidence_and_costs_one_task(worker, how, fate,
     assert worker.pid != pid
 
 
+def test_a_worker_that_is_told_to_end_is_held_against_no_task(worker):
+    """A batch system does that to all that a job has started, as its time is up or somebody cancels it."""
+    with pytest.raises(WorkerStoppedError, match='killed by SIGTERM') as caught:
+        ran(worker, 'die', 'stop')
+    assert engine_kind_of(caught.value) is FailureKind.LOST
+
+
 def test_a_task_past_its_deadline_is_killed_with_all_that_it_started(worker, tmp_path):
     ran(worker, 'double', 1)
     with pytest.raises(DeadlineError, match=f'longer than the {HANG_SECONDS:g} s') as caught:
@@ -155,17 +161,6 @@ def test_a_worker_and_what_its_task_started_die_with_their_owner(tmp_path):
         wait_for(mark.exists)
         owner.kill()
     wait_for(lambda: all(is_gone(pid) for pid in mark.read_text().split()))
-
-
-def test_a_process_of_another_engine_hosts_one_worker():
-    packed = pack_settings('hosted', SETTINGS)
-    warm_hosted(packed)
-    pids = {read_answer(run_hosted(packed, 'whoami', pack_task('whoami', None))) for _ in range(3)}
-    assert len(pids) == 1
-    other = pack_settings('hosted', WorkerSettings(PROGRAM))
-    pids.add(read_answer(run_hosted(other, 'whoami', pack_task('whoami', None))))
-    assert len(pids) == 2
-    assert sum(not is_gone(pid) for pid in pids) == 1
 
 
 def test_a_pool_that_is_closed_decides_every_task():
