@@ -164,8 +164,8 @@ class InferenceReceiver(LearningAgent):
         if in_a_row >= self.policy.failed_updates:
             self.board.end(
                 'failed',
-                f'{in_a_row} updates of the models in a row came to nothing; '
-                'events.jsonl says why each training or inference failed.',
+                f'{in_a_row} updates of the models in a row came to nothing. {self.board.learning.last_trouble}; '
+                'events.jsonl says what else failed.',
                 grace=self.policy.grace,
             )
         self.board.notify()

@@ -144,6 +144,7 @@ class Learning:
         self.update: Update | None = None
         self.training_wanted: str | None = None
         self.failed_updates = 0
+        self.last_trouble = 'No model could be trained and asked'
         self.fresh: deque[TrainedModel] = deque()
         self.again: deque[Question] = deque()
         self.tries: dict[Work, Tries] = {}

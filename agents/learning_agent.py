@@ -88,6 +88,7 @@ class LearningAgent(Agent):
             learning.tries[version, chunk] = tries
             if hopeless:
                 learning.give_up([version.member])
+                learning.last_trouble = f'{what} failed ({failure.error}: {failure.message})'
         self.board.notify()
         return hopeless
 

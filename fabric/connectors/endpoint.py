@@ -1,7 +1,8 @@
 """Objects in ProxyStore's endpoints, which pass them on from machine to machine.
 
-An endpoint cannot list what it keeps. So this connector knows only what was stored and evicted through it: what the
-driver lends, but not what a worker stored whose result never came back. That stays in the endpoint of the worker until
+An endpoint lets in whoever reaches its port: its machine must keep others from that; digests show what they changed.
+Nor can it list what it keeps. So this connector knows only what was stored and evicted through it, which is what the
+driver lends, but not what a worker stored whose result never came back: that stays in the endpoint of the worker until
 the endpoint ends.
 """
 

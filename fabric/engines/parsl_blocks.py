@@ -107,7 +107,7 @@ class BlockExecutor(HighThroughputExecutor):
         logger.warning('A block of %s was refused; asked again in %g s. %s', self.label, pause, self._last_refusal())
 
     def _last_refusal(self) -> str:
-        latest = max((block for block in self._simulated_status), key=int)
+        latest = max(self._simulated_status, key=int)
         return self._simulated_status[latest].message or ''
 
     def _launch_block(self, block_id: str) -> Any:
