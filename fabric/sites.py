@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
 
+from scoutbee.configs.strict_yaml import StrictLoader, problem_of
 from scoutbee.contracts.campaign import KINDS
 from scoutbee.contracts.errors import ConfigurationError
 from scoutbee.contracts.policy import Kind
@@ -247,9 +248,9 @@ def _read(path: Path) -> str:
 
 def _parse(file: str, text: str) -> Site:
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f'The site file {file} is not YAML: {" ".join(str(error).split())}') from None
+        content = yaml.load(text, Loader=StrictLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigurationError(f'The site file {file} is not YAML: {problem_of(error)}.') from None
     if not isinstance(content, dict):
         raise ConfigurationError(
             f'The site file {file} holds {shown(content)}; expected fields such as name, engine and executors.'

@@ -93,6 +93,7 @@ def test_workers_are_counted_on_all_nodes_of_all_blocks(load):
         (('workers: 3', 'provider: {partition: x}'), 'all.provider: no type is given; expected one of local, slurm'),
         (('workers: 3', 'provider: {type: sge}'), "all.provider: type is 'sge'; expected one of local, slurm, pbspro"),
         (('name: mine', 'name: [mine'), 'is not YAML'),
+        (('name: mine', 'name: mine\nname: yours'), "got 'name' twice"),
         ((GOOD, '- 1'), 'expected fields such as name'),
         ((GOOD, ''), 'expected fields such as name'),
         (('name: mine', ''), 'name'),
