@@ -4,10 +4,10 @@ Every task that fails says which class its failure belongs to, because that alon
 an *input* error is never retried, a *random* one is retried as it was, a *convergence* one is retried with other
 settings where the campaign has any, a *resource* one is retried on another worker, and so, less often, is one that
 was killed because it ran past its *deadline*. An *unreachable* one (its worker does not get at what the task was lent,
-or cannot leave what it returned) is retried likewise, but where none gets through it is the site that needs mending. A *lost* task (what ran it is gone) is resubmitted without counting as a
-failure of the candidate; so is a *killed* one (its worker died while it ran this very task), but a candidate that takes
-down workers again and again is the suspect, and is quarantined. A *cancelled* task was called back before it began: it
-is as if it had never been sent.
+or cannot leave what it returned) is retried likewise, but where none gets through it is the site that needs mending.
+A *lost* task (what ran it is gone) is resubmitted without counting as a failure of the candidate; so is a *killed* one
+(its worker died while it ran this very task), but a candidate that takes down workers again and again is the suspect,
+and is quarantined. A *cancelled* task was called back before it began: it is as if it had never been sent.
 """
 
 from __future__ import annotations

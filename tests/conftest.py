@@ -2,8 +2,8 @@
 
 import signal
 
-# A shell ignores Ctrl-C on behalf of what it starts in the background, `nohup` a hang-up, and children inherit that. The
-# programs that tests start must be told of either all the same.
+# A shell ignores Ctrl-C on behalf of what it starts in the background, `nohup` a hang-up, and children inherit that.
+# The programs that tests start must be told of either all the same.
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)

@@ -17,7 +17,6 @@ POINTS = 20
 TOPICS = ('simulate', 'train', 'infer')
 
 TRANSFER = 'scoutbee.testing.globus_transfer'
-WITH_TRANSFER = f'import sys, {TRANSFER}; from scoutbee.driver.cli import main; sys.exit(main(sys.argv[1:]))'
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -76,7 +75,7 @@ class Ways:
         service = self.stack.enter_context(GlobusTransfer(self.runs.folder / 'globus'))
         service.log_in()
         config = service.add_sites({'.*': self.runs.folder / 'here', 'elsewhere': self.runs.folder / 'elsewhere'})
-        self.runs.program = (sys.executable, '-c', WITH_TRANSFER)
+        self.runs.program = (sys.executable, '-m', 'scoutbee.testing.transfer_run')
         return (*self.backend('globus'), '--ps-globus-config', config)
 
     def messages(self):
