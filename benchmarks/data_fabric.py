@@ -18,8 +18,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from data_fabric_colmena import PEERS, PlainColmena
+from data_fabric_ground import GLOBUS, NONE, open_ground
 from data_fabric_report import Cell, Work, parse_size, read_cells, report, size_name
-from data_fabric_rigs import GLOBUS, NONE, PEERS, PlainColmena, Rig, Scoutbee, open_ground
+from data_fabric_rigs import Rig, Scoutbee
 from data_fabric_run import Passes, make_objects, run_passes, warm_up
 
 from scoutbee.fabric.stores import BACKENDS
@@ -27,6 +29,7 @@ from scoutbee.fabric.stores import BACKENDS
 SIZES = tuple(10**power for power in range(3, 9))
 QUICK_SIZES = (1_000, 100_000)
 
+_PASSES = 5
 _OBJECTS, _QUICK_OBJECTS = 24, 3
 _FEWEST = 3
 _BYTES = 240_000_000
@@ -95,7 +98,7 @@ def _works(options: argparse.Namespace) -> Iterator[Work]:
                     backend=backend,
                     size=size,
                     objects=min(most, max(_FEWEST if stored else 2, (_BYTES if stored else _BYTES // 10) // size)),
-                    passes=3 if stored else 2,
+                    passes=_PASSES if stored else 2,
                     repeat=repeat,
                     engine=options.engine,
                     workers=options.workers,

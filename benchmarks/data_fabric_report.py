@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from common import print_table
-from data_fabric_rigs import GLOBUS, NONE
+from data_fabric_ground import GLOBUS, NONE
 from data_fabric_run import READY_SECONDS, Passes
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError

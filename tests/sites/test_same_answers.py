@@ -1,11 +1,11 @@
 """However tasks and bytes travel, the same campaign makes the same choices and finds the same values."""
 
+import json
 import os
 import sys
 from contextlib import ExitStack
 
 import pytest
-import yaml
 from campaign_runs import CampaignRuns, ackley_flags, choices
 from slurm_cluster import SlurmCluster, why_not
 
@@ -90,7 +90,7 @@ class Ways:
         usual = {'workers': 1, 'env': {'OMP_NUM_THREADS': '1'}, 'preload': [TRANSFER], **more}
         executors = {'simulate': {'kinds': ['simulate'], **usual}, 'learn': {'kinds': ['train', 'infer'], **usual}}
         file = self.runs.folder / 'somewhere.yaml'
-        file.write_text(yaml.safe_dump({'name': 'somewhere', 'engine': engine, 'executors': executors}))
+        file.write_text(json.dumps({'name': 'somewhere', 'engine': engine, 'executors': executors}))
         return ('--site', file, '--engine', engine)
 
 
