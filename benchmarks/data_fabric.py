@@ -98,7 +98,7 @@ def _works(options: argparse.Namespace) -> Iterator[Work]:
                     backend=backend,
                     size=size,
                     objects=min(most, max(_FEWEST if stored else 2, (_BYTES if stored else _BYTES // 10) // size)),
-                    passes=_PASSES if stored else 2,
+                    passes=_PASSES if stored else 1,
                     repeat=repeat,
                     engine=options.engine,
                     workers=options.workers,

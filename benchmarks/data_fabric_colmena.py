@@ -28,12 +28,14 @@ _HITS = 'store.get.cache_hits'
 _STOP_SECONDS = 20.0
 
 
-class _PatientQueues(RedisQueues):
+class _PatientQueues(RedisQueues):  # type: ignore[misc]
     """Colmena's own queues, which wait for a message however long it takes.
 
     By itself redis-py 8 hangs up after 5 s without an answer and repeats the command, ten times: a task server that has
     nothing to do for a minute then dies.
     """
+
+    redis_client: Any
 
     def connect(self) -> None:
         """Connect as Colmena does, without a limit of time."""

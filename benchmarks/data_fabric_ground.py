@@ -75,7 +75,7 @@ def open_ground(folder: Path, engine: str, workers: int, backend: str) -> Iterat
             folder=folder,
             engine=engine,
             workers=workers,
-            **_STARTED.get(backend, lambda folder, stack: {})(folder / 'ground', stack),
+            **_STARTED.get(backend, _start_nothing)(folder / 'ground', stack),
         )
 
 
@@ -87,6 +87,10 @@ def _open_server() -> Iterator[RedisAddress]:
             client.execute_command('ACL', 'SETUSER', _USER, 'on', f'>{address.password}', '~*', '&*', '+@all')
             client.execute_command('ACL', 'SETUSER', 'default', 'nopass')
         yield address
+
+
+def _start_nothing(folder: Path, stack: ExitStack) -> dict[str, Any]:
+    return {}
 
 
 def _start_endpoint(folder: Path, stack: ExitStack) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from common import print_table
-from data_fabric_ground import GLOBUS, NONE
+from data_fabric_ground import GLOBUS
 from data_fabric_run import READY_SECONDS, Passes
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -97,50 +97,67 @@ def size_name(size: int) -> str:
 
 
 @dataclass(frozen=True)
+class Later:
+    """The figures of one side in the passes after the first. Seconds are medians over tasks.
+
+    Attributes:
+        task: Seconds of a task, and their 95th percentile.
+        inputs: Seconds until a worker had the inputs of a task.
+        ready: Share of the tasks of the second pass whose inputs were ready within ``READY_SECONDS``.
+        hits: Share of the tasks that found their inputs in their worker's cache.
+    """
+
+    task: tuple[float, float]
+    inputs: float
+    ready: float
+    hits: float
+
+
+@dataclass(frozen=True)
 class Figures:
     """The figures of one side over all repeats of a work. Seconds are medians over tasks or objects.
 
     Attributes:
         lend: Seconds to make an object available.
-        first: Seconds of a task in the first pass, and their 95th percentile.
-        later: The same in later passes.
-        first_inputs: Seconds until a worker had the inputs of a task in the first pass.
-        later_inputs: The same in later passes.
-        ready: Share of the tasks of the second pass whose inputs were ready within ``READY_SECONDS``.
-        hits: Share of the tasks of later passes that found their inputs in their worker's cache.
+        task: Seconds of a task in the first pass, and their 95th percentile.
+        inputs: Seconds until a worker had the inputs of a task in the first pass.
         rate: Bytes a second over all passes, making the objects available included.
+        later: The other passes; None if there were none.
     """
 
     lend: float
-    first: tuple[float, float]
-    later: tuple[float, float]
-    first_inputs: float
-    later_inputs: float
-    ready: float
-    hits: float
+    task: tuple[float, float]
+    inputs: float
     rate: float
+    later: Later | None
 
 
 def figures(runs: Sequence[Passes], size: int) -> Figures:
     """The figures of one side.
 
     Args:
-        runs: At least one, all of the same work, of at least two passes.
+        runs: At least one, all of the same work.
         size: Size of an object, in bytes.
     """
     tasks = np.array([run.task_seconds for run in runs])  # repeats x passes x tasks
     inputs = np.array([run.input_seconds for run in runs])
+    hits = np.array([run.hits for run in runs])
     lend = np.array([run.lend_seconds for run in runs])
     wall = np.array([run.wall_seconds for run in runs])
+    later = None
+    if tasks.shape[1] > 1:
+        later = Later(
+            task=_median_and_tail(tasks[:, 1:]),
+            inputs=float(np.median(inputs[:, 1:])),
+            ready=float(np.mean(inputs[:, 1] <= READY_SECONDS)),
+            hits=float(np.mean(hits[:, 1:])),
+        )
     return Figures(
         lend=float(np.median(lend)),
-        first=_median_and_tail(tasks[:, 0]),
-        later=_median_and_tail(tasks[:, 1:]),
-        first_inputs=float(np.median(inputs[:, 0])),
-        later_inputs=float(np.median(inputs[:, 1:])),
-        ready=float(np.mean(inputs[:, 1] <= READY_SECONDS)),
-        hits=float(np.mean([run.hits[1:] for run in runs])),
+        task=_median_and_tail(tasks[:, 0]),
+        inputs=float(np.median(inputs[:, 0])),
         rate=size * tasks.size / float(wall.sum() + lend.sum()),
+        later=later,
     )
 
 
@@ -179,30 +196,33 @@ def _pair(group: Sequence[Cell]) -> _Pair:
 
 
 def _times_row(work: Work, ours: Figures, peer: Figures | None) -> list[object]:
-    row: list[object] = [_backend(work), size_name(work.size), work.objects]
-    for name in ('first', 'later'):
-        mine, theirs = getattr(ours, name), None if peer is None else getattr(peer, name)
-        row += [_spread(mine), _spread(theirs), '' if theirs is None else f'{mine[0] / theirs[0]:.2f}']
-    return row
+    first = _compared(ours.task, None if peer is None else peer.task)
+    later = _compared(*(None if side is None or side.later is None else side.later.task for side in (ours, peer)))
+    return [_backend(work), size_name(work.size), work.objects, *first, *later]
+
+
+def _compared(mine: tuple[float, float] | None, theirs: tuple[float, float] | None) -> list[str]:
+    """Median and tail of both sides, and the ratio of their medians."""
+    ratio = '' if mine is None or theirs is None else f'{mine[0] / theirs[0]:.2f}'
+    return [*('' if side is None else ' / '.join(map(_milliseconds, side)) for side in (mine, theirs)), ratio]
 
 
 def _inputs_row(work: Work, ours: Figures, peer: Figures | None) -> list[object]:
-    mine, theirs = _inputs(work, ours), [''] * 6 if peer is None else _inputs(work, peer)
-    return [_backend(work), size_name(work.size), *(shown for both in zip(mine, theirs, strict=True) for shown in both)]
+    sides = zip(_inputs(ours), _inputs(peer), strict=True)
+    return [_backend(work), size_name(work.size), *(shown for both in sides for shown in both)]
 
 
-def _inputs(work: Work, side: Figures) -> list[str]:
-    seconds = [side.lend, side.first_inputs, side.later_inputs]
-    shares = ['', ''] if work.backend == NONE else [f'{100 * share:.0f}' for share in (side.ready, side.hits)]
-    return [*map(_milliseconds, seconds), *shares, f'{side.rate / 1e6:.3g}']
+def _inputs(side: Figures | None) -> list[str]:
+    if side is None:
+        return [''] * 6
+    later = ['', '', '']
+    if side.later is not None:
+        later = [_milliseconds(side.later.inputs), f'{100 * side.later.ready:.0f}', f'{100 * side.later.hits:.0f}']
+    return [_milliseconds(side.lend), _milliseconds(side.inputs), *later, f'{side.rate / 1e6:.3g}']
 
 
 def _backend(work: Work) -> str:
     return 'globus stand-in' if work.backend == GLOBUS else work.backend
-
-
-def _spread(times: tuple[float, float] | None) -> str:
-    return '' if times is None else ' / '.join(map(_milliseconds, times))
 
 
 def _milliseconds(seconds: float) -> str:

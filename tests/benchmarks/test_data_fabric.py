@@ -51,11 +51,11 @@ def test_the_first_pass_is_kept_apart_from_later_ones():
     from data_fabric_report import figures
 
     found = figures([passes()], 1000)
-    assert found.first[0] == 5.0
-    assert found.later[0] == 2.0
-    assert found.later[0] <= found.later[1] <= 3.0
-    assert found.first_inputs == pytest.approx(0.6)
-    assert found.later_inputs == pytest.approx(0.05)
+    assert found.task[0] == 5.0
+    assert found.later.task[0] == 2.0
+    assert found.later.task[0] <= found.later.task[1] <= 3.0
+    assert found.inputs == pytest.approx(0.6)
+    assert found.later.inputs == pytest.approx(0.05)
     assert found.lend == pytest.approx(0.2)
 
 
@@ -63,16 +63,24 @@ def test_only_the_second_pass_tells_what_is_ready():
     from data_fabric_report import figures
 
     found = figures([passes()], 1000)
-    assert found.ready == 0.5
-    assert found.hits == 0.75
+    assert found.later.ready == 0.5
+    assert found.later.hits == 0.75
     assert found.rate == pytest.approx(6 * 1000 / 4.4)
+
+
+def test_nothing_is_said_of_later_passes_where_there_is_one():
+    from data_fabric_report import figures, report
+
+    alone = {'wall_seconds': [2.0], 'task_seconds': [[4.0, 6.0]], 'input_seconds': [[0.5, 0.7]], 'hits': [[False] * 2]}
+    assert figures([passes(**alone)], 1000).later is None
+    report([cell(**alone)])
 
 
 def test_repeats_are_taken_together():
     from data_fabric_report import figures
 
     slow = passes(task_seconds=[[8.0, 8.0], [9.0, 9.0], [9.0, 9.0]])
-    assert figures([passes(), slow], 1000).first[0] == 7.0
+    assert figures([passes(), slow], 1000).task[0] == 7.0
 
 
 def test_half_a_line_of_a_run_that_was_killed_is_passed_over(tmp_path):
