@@ -15,7 +15,7 @@ from colmena.queue.base import ColmenaQueues
 from colmena.queue.redis import RedisQueues
 from colmena.task_server.base import BaseTaskServer
 from data_fabric_ground import EXECUTOR, NONE, Ground, site_of
-from data_fabric_rigs import THRESHOLD, Inputs, Rig
+from data_fabric_rigs import Inputs, Rig
 from data_fabric_tasks import look
 from proxystore.connectors.file import FileConnector
 from proxystore.connectors.redis import RedisConnector
@@ -63,26 +63,21 @@ class PlainColmena(Rig):
         folder = ground.folder / f'colmena-{self._backend}'
         folder.mkdir()
         name = f'colmena-{secrets.token_hex(8)}'
-        connector = PEERS[self._backend](ground)
-        if connector is not None:
-            self._store = Store(name, connector, metrics=True)
-            register_store(self._store)
-            stack.callback(unregister_store, name)
-            stack.callback(self._store.close)
         self._queues = _PatientQueues(
-            [INFER],
-            hostname=ground.address.host,
-            port=ground.address.port,
-            prefix=name,
-            keep_inputs=False,
-            proxystore_name=None if self._store is None else name,
-            proxystore_threshold=None if self._store is None else THRESHOLD,
+            [INFER], hostname=ground.address.host, port=ground.address.port, prefix=name, keep_inputs=False
         )
         stack.callback(self._queues.flush)
         server = _SERVERS[ground.engine](self._queues, ground, folder)
         stack.callback(_end, server)
         server.start()
         stack.callback(self._queues.send_kill_signal)
+        # Not before: workers are forked, and would share the connections of the store that is made here.
+        connector = PEERS[self._backend](ground)
+        if connector is not None:
+            self._store = Store(name, connector, metrics=True)
+            register_store(self._store)
+            stack.callback(self._store.close)
+            stack.callback(unregister_store, name)
 
     def lend(self, obj: Any) -> Any:
         """Put the object into the store, where there is one."""
