@@ -29,6 +29,9 @@ GLOBUS = 'globus'
 
 EXECUTOR = 'workers'
 
+_CACHE_MB = 400
+"""Enough for a set of objects, and less than usual, so that the sets before it do not fill the memory."""
+
 _USER = 'scoutbee'
 _LARGEST = 1_000_000_000
 
@@ -121,5 +124,11 @@ _STARTED: Mapping[str, Callable[[Path, ExitStack], dict[str, Any]]] = {
 
 def site_of(ground: Ground) -> Site:
     """A site with the workers of a ground, all of one executor."""
-    executor = {'kinds': KINDS, 'workers': ground.workers, 'env': ground.env, 'preload': ground.preload}
+    executor = {
+        'kinds': KINDS,
+        'workers': ground.workers,
+        'env': ground.env,
+        'preload': ground.preload,
+        'cache_mb': _CACHE_MB,
+    }
     return Site.model_validate({'name': 'benchmark', 'engine': ground.engine, 'executors': {EXECUTOR: executor}})
