@@ -91,7 +91,7 @@ class Endpoint:
         try:
             self._close_retired()
             if self._is_online():
-                self._offline_since = None
+                self._note_return()
                 self._probe_if_due()
             else:
                 self._wait_for_it()
@@ -122,15 +122,23 @@ class Endpoint:
             logger.warning('%s is offline; tasks for it wait.', self.title)
         with self._lock:
             self._is_open = False
-        seconds = now - self._offline_since
-        if seconds < self._patience.offline:
-            return
+        if now - self._offline_since >= self._patience.offline:
+            self._lose(now - self._offline_since)
+
+    def _note_return(self) -> None:
+        """It is online. Where it was not, nobody knows whether it still has what it had; it is sent again."""
+        since = self._offline_since
+        if since is not None:
+            self._lose(time.monotonic() - since)
+            self._offline_since = None
+
+    def _lose(self, seconds: float) -> None:
         lost = self._take_out()
         if lost:
-            logger.warning('%s has been offline for %.0f s; %d calls are lost.', self.title, seconds, len(lost))
+            logger.warning('%s was offline for %.0f s; %d calls are lost.', self.title, seconds, len(lost))
         for call in lost:
             call.answer.set_exception(
-                EngineLostError(f'{self._where()} has been offline for {seconds:.0f} s, and the task is lost with it.')
+                EngineLostError(f'{self._where()} was offline for {seconds:.0f} s, and the task is lost with it.')
             )
 
     def _probe_if_due(self) -> None:

@@ -205,12 +205,23 @@ class TestEndpoints:
         rig.cpu.kill()
         told = failure(rig.hear('simulate'))
         assert told['kind'] == 'lost'
-        assert f'The Globus Compute endpoint {rig.cpu.id} (simulate) has been offline for' in told['message']
+        assert f'The Globus Compute endpoint {rig.cpu.id} (simulate) was offline for' in told['message']
         wait_for(lambda: not task.is_running() or task.status() == psutil.STATUS_ZOMBIE)
         rig.ask('simulate', 'well')  # waits
         rig.ask('infer', 1)  # elsewhere
         assert rig.hear('infer').success
         rig.cpu.start()
+        assert rig.hear('simulate').success
+
+    def test_what_it_ran_is_lost_however_soon_it_is_back(self, service, one_endpoint):
+        endpoint = service.add('cpu', paths=[HERE])
+        rig = one_endpoint(endpoint, patience=Patience(look=0.2, offline=3600.0, probe=30.0))
+        rig.running('forever')
+        endpoint.kill()
+        wait_for(lambda: 'is offline' in rig.engine.log_tail(1000))
+        endpoint.start()
+        assert failure(rig.hear('simulate'))['kind'] == 'lost'
+        rig.ask('simulate', 'well')
         assert rig.hear('simulate').success
 
     def test_what_waits_for_an_endpoint_is_held_and_can_be_called_back(self, rig):
