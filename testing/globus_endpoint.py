@@ -64,7 +64,8 @@ def serve(address: str, workers: int) -> None:
         workers: How many worker processes to have.
     """
     tasks: queue.SimpleQueue[tuple[Task, Client]] = queue.SimpleQueue()
-    with Listener(address, 'AF_UNIX') as listener:
+    # Looks at whether it listens may come faster than it takes them.
+    with Listener(address, 'AF_UNIX', backlog=128) as listener:
         for number in range(workers):
             threading.Thread(target=_feed, args=(number, tasks), daemon=True).start()
         threading.Thread(target=_accept, args=(listener, tasks), daemon=True).start()

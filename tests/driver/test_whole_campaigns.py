@@ -65,7 +65,8 @@ def test_real_ionization_potentials_steered_by_fingerprints_leave_no_object_behi
 
 
 def test_message_passing_networks_through_parsl_and_from_a_saved_ensemble(runs, molecules):
-    runs(*molecules, '--engine', 'parsl', '--num-epochs', '4')
+    # Paused, so that it waits for both models; the molecules take less time than training the second one.
+    runs(*molecules, '--engine', 'parsl', '--num-epochs', '4', '--pause-during-update')
     first = runs.directory
     runs.assert_complete(5)
     assert {'g1m0.npz', 'g1m1.npz'} <= {path.name for path in (first / 'models').iterdir()}
