@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import math
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
 
+from scoutbee.configs import SITES
 from scoutbee.configs.strict_yaml import StrictLoader, problem_of
 from scoutbee.contracts.campaign import KINDS
 from scoutbee.contracts.errors import ConfigurationError
@@ -213,8 +213,7 @@ def usable_cores() -> int:
 
 def site_names() -> list[str]:
     """Names of the sites that come with Scoutbee."""
-    folder = importlib.resources.files('scoutbee.configs') / 'sites'
-    return sorted(entry.name.removesuffix('.yaml') for entry in folder.iterdir() if entry.name.endswith('.yaml'))
+    return sorted(path.stem for path in SITES.glob('*.yaml'))
 
 
 def load_site(name_or_path: str | Path) -> Site:
@@ -235,8 +234,7 @@ def load_site(name_or_path: str | Path) -> Site:
         raise ConfigurationError(
             f'There is no site {name!r}; expected one of {", ".join(site_names())}, or the path of a YAML file.'
         )
-    file = importlib.resources.files('scoutbee.configs') / 'sites' / f'{name}.yaml'
-    return _parse(f'configs/sites/{name}.yaml', file.read_text(encoding='utf-8'))
+    return _parse(f'configs/sites/{name}.yaml', _read(SITES / f'{name}.yaml'))
 
 
 def _read(path: Path) -> str:
