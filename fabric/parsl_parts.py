@@ -1,7 +1,8 @@
 """Parsl's own processes, started so that none of them stays when what it cannot do without has died.
 
 By itself an interchange outlives the process that submits to it, and a manager outlives the process in which it keeps
-its books: it then goes on telling that it is well, and computes nothing.
+its books: it then goes on telling that it is well, and computes nothing. Both count silence by the wall clock: set
+ahead, it would have them give each other up.
 """
 
 from __future__ import annotations
@@ -26,13 +27,23 @@ _ENDING_SECONDS = 5.0
 def interchange() -> None:
     """Be an interchange, which dies with the process that started it."""
     die_with_parent()
+    _measure_steadily()
     runpy.run_module(f'{_PACKAGE}.interchange', run_name='__main__', alter_sys=True)
 
 
 def process_worker_pool() -> None:
     """Be a manager, which dies with its bookkeeper; its block is then replaced as if it had died first."""
     threading.Thread(target=_die_with_bookkeeper, name='bookkeeper-watch', daemon=True).start()
+    _measure_steadily()
     runpy.run_module(f'{_PACKAGE}.process_worker_pool', run_name='__main__', alter_sys=True)
+
+
+def _measure_steadily() -> None:
+    """Have this process, but none that it forks, tell the time by a clock that nobody sets."""
+    wall = time.time
+    began = wall() - time.monotonic()
+    time.time = lambda: began + time.monotonic()
+    os.register_at_fork(after_in_child=lambda: setattr(time, 'time', wall))
 
 
 def _die_with_bookkeeper() -> None:

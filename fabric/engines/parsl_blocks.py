@@ -70,6 +70,12 @@ class BlockExecutor(HighThroughputExecutor):
         self._reported = frozenset(blocks)
         return blocks
 
+    def poll_facade(self) -> None:
+        """Look at the blocks, if it is time to."""
+        # Parsl would not look before a clock that was set back has caught up.
+        self._last_poll_time = min(self._last_poll_time, time.time())
+        super().poll_facade()
+
     def handle_errors(self, status: dict[str, JobStatus]) -> None:
         """Give up if there is no hope, or else keep the fewest blocks. Called after every look at the blocks."""
         reason = None if self.bad_state_is_set else self._hopeless(status)

@@ -112,14 +112,8 @@ def test_the_clock_of_a_process_can_be_shifted(clock):
     assert abs(monotonic - time.monotonic()) < HOURS
 
 
-# Parsl measures by the wall clock how long it has not heard of its managers and when to look after them. It bears one
-# jump: after one ahead it starts new managers; after one back it goes on, but would not replace a manager that died.
-@pytest.mark.parametrize(
-    ('engine', 'hours'),
-    [('local', [5, -7, 30, -200, 0, 3, -3, 12]), ('parsl', [5]), ('parsl', [-7])],
-    ids=['local-to-and-fro', 'parsl-ahead', 'parsl-back'],
-)
-def test_a_campaign_is_not_confused_by_a_clock_that_jumps(clock, tmp_path, engine, hours):
+@pytest.mark.parametrize('engine', ['local', 'parsl'])
+def test_a_campaign_is_not_confused_by_a_clock_that_jumps(clock, tmp_path, engine):
     config = tmp_path / 'ackley.yaml'
     settings = {
         'ackley': {'points': 90, 'delay_scale': 0.01},
@@ -141,23 +135,23 @@ def test_a_campaign_is_not_confused_by_a_clock_that_jumps(clock, tmp_path, engin
         text=True,
     )
     began = time.monotonic()
-    jumps = iter(hours)
+    jumps = iter([5, -7, 30, -200, 0, 3, -3, 12])
     jumped_at = 0
     while campaign.poll() is None:
         if results_in(tmp_path) >= jumped_at + 8:
             jumped_at = results_in(tmp_path)
-            clock.set(next(jumps, hours[-1]) * HOURS)
+            clock.set(next(jumps, 12) * HOURS)
         if time.monotonic() - began > 240:
             campaign.kill()
         time.sleep(0.02)
     out, err = campaign.communicate()
     took = time.monotonic() - began
-    assert campaign.returncode == 0, f'{out}\n{err}'
     (run_dir,) = (tmp_path / 'runs').iterdir()
+    assert campaign.returncode == 0, f'{out}\n{err}\n{(run_dir / "runtime.log").read_text()[-8000:]}'
     summary = read_summary(run_dir)
     assert summary.status == 'completed'
     assert (summary.simulations.succeeded, summary.simulations.failed) == (90, 0)
-    assert engine == 'parsl' or summary.simulations.lost_and_resubmitted == 0
+    assert summary.simulations.lost_and_resubmitted == 0
     assert 0 < summary.wall_seconds <= took
     written = [record.time for record in read_all(run_dir)]
     assert max(written) - min(written) > 4 * HOURS  # It did jump.
