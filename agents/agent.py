@@ -18,6 +18,9 @@ from .context import Context
 PATIENCE = 0.25
 """Longest wait, in seconds, before an agent looks whether the campaign has ended."""
 
+_AT_ONCE = 128
+"""Results taken at once: enough to share the cost of asking, few enough that nobody waits for the others to be read."""
+
 _TROUBLES = 6
 _PAUSE = 0.25
 
@@ -72,6 +75,13 @@ class Agent(ABC):
             return self.context.queues.get_result(topic=topic, timeout=timeout)
         except TimeoutException:
             return None
+
+    def receive_all(self, topic: str, timeout: float = PATIENCE) -> list[Result]:
+        """The results of a topic that are there, or else the next one; none if none came in time."""
+        try:
+            return self.context.queues.get_results(topic, timeout, _AT_ONCE)  # type: ignore[no-any-return]
+        except TimeoutException:
+            return []
 
     def reclaim(self, loan: Loan) -> None:
         """Take back what was lent. A store that fails costs the object's eviction, never the result at hand."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Collection
-from itertools import takewhile
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,10 @@ KNOWN_RUN_TIMES = 10
 class Board(Candidacies):
     """Everything the agents share. Every public method may be called from any agent."""
 
-    def __init__(self, policy: Policy, objective: Objective, n_chunks: int, done: threading.Event) -> None:
+    def __init__(self, policy: Policy, objective: Objective, chunk_sizes: Sequence[int], done: threading.Event) -> None:
         """Args are what the campaign and its policy say; ``done`` is Colmena's event that ends the Thinker."""
         super().__init__(policy, objective, done)
-        self.learning = Learning(n_chunks)
+        self.learning = Learning(chunk_sizes)
         self.horizon = Horizon(policy.max_hours)
         self.rankings = 0
         self.ranked_generation: int | None = None
@@ -68,7 +68,7 @@ class Board(Candidacies):
             return 'horizon'
         if self._is_paused:
             return 'paused'
-        return None if len(self.buffer) else 'buffer'
+        return 'buffer' if self.buffer.is_empty else None
 
     @property
     def _is_paused(self) -> bool:
@@ -79,8 +79,7 @@ class Board(Candidacies):
             self.learning.update is not None
             or self.ranking_is_due
             or self.training_reason() is not None
-            # The result in the receiver's hands may be the one that calls for training.
-            or any(not self.is_under_way(key) for key in self.open)
+            or self.is_deciding  # it may be the result that calls for training
         )
 
     def take(self, lend: Callable[[Candidate], Loan]) -> Flight | None:
@@ -107,26 +106,26 @@ class Board(Candidacies):
             nothing_left = blocked == 'complete' or (blocked == 'buffer' and self.buffer.is_spent)
             if not nothing_left or not self.horizon.allows(self.run_times):
                 return None
-            return next((flight for flight in self.slow_flights(COPY_AFTER) if self._may_copy(flight)), None)
+            slowest, limit = self.flights.slowest_alone(), self._medians(COPY_AFTER)
+            return slowest if slowest is not None and slowest.seconds_out() > limit else None
 
     def copy(self, slow: Flight, loan: Loan) -> Flight | None:
         """Count a second attempt beside a flight as in flight; None if that is not worth it any more."""
         with self.lock:
-            if not self._may_copy(slow):
+            if not self.flights.may_be_copied(slow):
                 return None
             number = self.flights.next_number(slow.attempt)
             return self.flights.add(Attempt(slow.candidate, number, is_copy=True), loan, self.policy.simulation_lease)
 
-    def _may_copy(self, flight: Flight) -> bool:
-        is_newest = self.flights.next_number(flight.attempt) == flight.attempt.number + 1
-        return is_newest and flight.key in self.open and self.flights.of(flight.key) == (flight,)
+    def stragglers(self) -> list[Flight]:
+        """Flights that take far longer than those that came back, oldest first; each is told once."""
+        with self.lock:
+            return self.flights.stragglers(self._medians(self.policy.straggler))
 
-    def slow_flights(self, medians: float) -> list[Flight]:
-        """Flights out for longer than so many medians of those that came back, oldest first."""
+    def _medians(self, count: float) -> float:
+        """So many medians of the seconds that those took which came back; infinite where too few have."""
         median = self.run_times.median()
-        if median is None or len(self.run_times) < KNOWN_RUN_TIMES:
-            return []
-        return list(takewhile(lambda flight: flight.seconds_out() > medians * median, self.flights))
+        return math.inf if median is None or len(self.run_times) < KNOWN_RUN_TIMES else count * median
 
     def is_out_of_time(self) -> bool:
         """Whether the time that is left suffices for nothing more, and nothing is out."""
@@ -151,7 +150,7 @@ class Board(Candidacies):
         with self.lock:
             self.rankings_asked += 1
             self.ranking_since = since
-            self._changed.notify_all()
+            self.notify()
 
     @property
     def ranking_is_due(self) -> bool:

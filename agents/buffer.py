@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, KeysView
 from dataclasses import dataclass
 
 from scoutbee.contracts.candidates import Candidate
@@ -34,16 +34,17 @@ class CandidateBuffer:
     The first two hold work the campaign is owed and survive a new ranking; the third is replaced by it. The ranking
     itself stays behind as an iterator, from which the third lane is refilled. What was given back, because a ranking
     preferred others, leaves again when a ranking brings it up, or when there is nothing else. No key is handed out
-    twice, except to repeat an attempt, or after it was given back. Not thread-safe: its owner holds a lock.
+    twice, except to repeat an attempt, or after it was given back; a key is never in the lane of repeats twice.
+    Not thread-safe: its owner holds a lock.
     """
 
     def __init__(self, size: int) -> None:
         """Args: size: How many candidates of a ranking to keep ready."""
         self.size = size
-        self._repeats: deque[Attempt] = deque()
+        self._repeats: OrderedDict[str, Attempt] = OrderedDict()
         self._follow_ups: deque[Candidate] = deque()
         self._ranked: deque[Candidate] = deque()
-        self._given_back: dict[str, Candidate] = {}
+        self._given_back: OrderedDict[str, Candidate] = OrderedDict()
         self._waiting: set[str] = set()
         self._handed_out: set[str] = set()
         self._source: Iterator[Candidate] = iter(())
@@ -60,9 +61,16 @@ class CandidateBuffer:
         """Whether an attempt is to be repeated."""
         return bool(self._repeats)
 
-    def repeating(self) -> set[str]:
+    def repeating(self) -> KeysView[str]:
         """Keys of the candidates of which an attempt is to be repeated."""
-        return {attempt.candidate.key for attempt in self._repeats}
+        return self._repeats.keys()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is ready."""
+        if self._repeats or self._follow_ups or self._ranked:
+            return False
+        return not (self._source_is_dry and self._given_back)  # with empty lanes, nothing of it waits in them
 
     @property
     def is_low(self) -> bool:
@@ -72,7 +80,7 @@ class CandidateBuffer:
     @property
     def is_spent(self) -> bool:
         """Whether nothing is ready and nothing more can be drawn from the ranking."""
-        return self._source_is_dry and not len(self)
+        return self._source_is_dry and self.is_empty
 
     def was_handed_out(self, key: str) -> bool:
         """Whether the candidate was taken from the buffer before, in this process or a resumed one."""
@@ -89,14 +97,13 @@ class CandidateBuffer:
         self._given_back[candidate.key] = candidate
 
     def repeat(self, attempt: Attempt) -> None:
-        """Put an attempt that must be repeated before everything else."""
-        self._repeats.append(attempt)
+        """Put an attempt that must be repeated before everything else; it replaces another at the same candidate."""
+        self._repeats[attempt.candidate.key] = attempt
         self._hand_out(attempt.candidate.key)
 
-    def drop_repeats(self, key: str) -> None:
+    def drop_repeat(self, key: str) -> None:
         """Repeat no attempt at this candidate."""
-        if any(attempt.candidate.key == key for attempt in self._repeats):
-            self._repeats = deque(attempt for attempt in self._repeats if attempt.candidate.key != key)
+        self._repeats.pop(key, None)
 
     def follow_up(self, candidates: Iterable[Candidate]) -> int:
         """Add candidates that an observation called for; returns how many were new."""
@@ -129,7 +136,7 @@ class CandidateBuffer:
     def pop(self) -> Attempt | None:
         """The next candidate to simulate, or None if nothing is ready."""
         if self._repeats:
-            return self._repeats.popleft()
+            return self._repeats.popitem(last=False)[1]
         if self._follow_ups:
             return self._first(self._follow_ups.popleft(), is_owed=True)
         if self._ranked:

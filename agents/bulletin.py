@@ -16,8 +16,19 @@ class Outcome:
     reason: str
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Waiter:
+    """An agent that waits, and for what."""
+
+    is_ready: Callable[[], bool]
+    condition: threading.Condition
+
+
 class Bulletin:
-    """One lock, one condition, and the end of the campaign. Every wait ends with the campaign.
+    """One lock, and the end of the campaign. Every wait ends with the campaign.
+
+    Whoever changes something looks for whom that changes anything, and wakes only these: several changes come with
+    every result, and waking three threads to have each find out that it is not concerned costs more than the result.
 
     All waits count on the monotonic clock, so that a clock that is set changes nothing.
     """
@@ -28,19 +39,31 @@ class Bulletin:
         self.lock = threading.RLock()
         self.outcome: Outcome | None = None
         self.started = time.monotonic()
-        self._changed = threading.Condition(self.lock)
+        self._waiting: list[_Waiter] = []
         self._drain_until = float('inf')
 
     def wait(self, ready: Callable[[], bool], timeout: float = 1.0) -> bool:
-        """Wait until something holds, the campaign ends or the time is up; returns whether it holds."""
+        """Wait until something holds, the campaign ends or the time is up; returns whether it holds.
+
+        Args:
+            ready: Whether it holds; looked at with the lock held, by any agent.
+            timeout: Longest wait in seconds.
+        """
         with self.lock:
-            self._changed.wait_for(lambda: ready() or self.done.is_set(), timeout)
+            waiter = _Waiter(lambda: self.done.is_set() or ready(), threading.Condition(self.lock))
+            self._waiting.append(waiter)
+            try:
+                waiter.condition.wait_for(waiter.is_ready, timeout)
+            finally:
+                self._waiting.remove(waiter)
             return ready()
 
     def notify(self) -> None:
-        """Wake every agent that waits for a change."""
+        """Wake every agent that waits for what holds now."""
         with self.lock:
-            self._changed.notify_all()
+            for waiter in self._waiting:
+                if waiter.is_ready():
+                    waiter.condition.notify()
 
     def end(self, status: str, reason: str, *, grace: float = 0.0) -> bool:
         """End the campaign; the first call says why. Returns whether this was it."""
@@ -50,7 +73,7 @@ class Bulletin:
             self.outcome = Outcome(status, reason)
             self._drain_until = time.monotonic() + grace
             self.done.set()
-            self._changed.notify_all()
+            self.notify()
             return True
 
     def stop_draining(self) -> None:

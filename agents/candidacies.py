@@ -11,12 +11,13 @@ from scoutbee.contracts.candidates import Candidate, Objective, Observation
 from scoutbee.contracts.errors import FailureKind
 from scoutbee.contracts.policy import Policy
 from scoutbee.contracts.storage import Loan
+from scoutbee.traces.taken_rows import TakenRows
 
 from .buffer import Attempt, CandidateBuffer
 from .bulletin import Bulletin
 from .flights import Flight, Flights
 from .horizon import RunTimes
-from .tally import Counts, TakenRows
+from .tally import Counts
 
 
 class Candidacies(Bulletin):
@@ -53,7 +54,8 @@ class Candidacies(Bulletin):
         self.causes: Counter[str] = Counter()
         self.run_times = RunTimes()
         self._rows = TakenRows()
-        self._in_hand: str | None = None
+        self._in_hand: set[str] = set()
+        self._undecided: set[str] = set()
 
     # -- going out ----------------------------------------------------------------------------------------------
 
@@ -63,7 +65,8 @@ class Candidacies(Bulletin):
             self.counts.submitted += 1
             self.mark_row(candidate.row)
         self.open[candidate.key] = candidate
-        self._in_hand = candidate.key
+        self._in_hand.add(candidate.key)
+        self._undecided.discard(candidate.key)
         if attempt.after_loss:
             self.counts.resubmitted += 1
 
@@ -81,11 +84,12 @@ class Candidacies(Bulletin):
             raise
         key = attempt.candidate.key
         with self.lock:
-            self._in_hand = None
+            self._in_hand.discard(key)
             flight = self.flights.add(attempt, loan, self.policy.simulation_lease)
             if key not in self.open:  # a late result has come meanwhile
                 self.flights.forget(key)
-            self._changed.notify_all()
+            self._undecided.discard(key)
+            self.notify()
         return flight
 
     def cancel_launch(self, flight: Flight) -> bool:
@@ -103,11 +107,12 @@ class Candidacies(Bulletin):
     def _put_back(self, attempt: Attempt) -> None:
         key = attempt.candidate.key
         with self.lock:
-            self._in_hand = None
+            self._in_hand.discard(key)
             if attempt.after_loss:
                 self.counts.resubmitted -= 1
             if key in self.open and not self.is_under_way(key):
                 self.buffer.repeat(replace(attempt, is_copy=False))
+            self._review(key)
 
     # -- coming back --------------------------------------------------------------------------------------------
 
@@ -115,8 +120,26 @@ class Candidacies(Bulletin):
         """A result came back: end that very attempt's flight; None if it was not in flight."""
         with self.lock:
             flight = self.flights.land(key, number, task_id)
-            self._changed.notify_all()
+            self._review(key)
+            self.notify()
             return flight
+
+    def overdue(self) -> list[Flight]:
+        """End the flights whose lease has run out, oldest first."""
+        with self.lock:
+            return self._ended(self.flights.overdue())
+
+    def lose(self, flights: Iterable[Flight]) -> list[Flight]:
+        """End those of these flights that are still out; returns them, oldest first."""
+        with self.lock:
+            return self._ended(self.flights.cancel_all(flights))
+
+    def _ended(self, flights: list[Flight]) -> list[Flight]:
+        for flight in flights:
+            self._review(flight.key)
+        if flights:
+            self.notify()
+        return flights
 
     def ran(self, seconds: float) -> None:
         """A simulation succeeded after so long."""
@@ -132,20 +155,31 @@ class Candidacies(Bulletin):
     def is_under_way(self, key: str) -> bool:
         """Whether an attempt at a candidate is out, in the launcher's hand, or due to be repeated."""
         with self.lock:
-            return bool(self.flights.of(key)) or key == self._in_hand or key in self.buffer.repeating()
+            return bool(self.flights.of(key)) or key in self._in_hand or key in self.buffer.repeating()
+
+    @property
+    def is_deciding(self) -> bool:
+        """Whether what became of an open candidate is in the receiver's hands, which nothing else is under way of."""
+        return bool(self._undecided)
+
+    def _review(self, key: str) -> None:
+        """Note whether an attempt that ended has left an open candidate with nothing under way."""
+        if key in self.open and not self.is_under_way(key):
+            self._undecided.add(key)
 
     @property
     def is_awaiting(self) -> bool:
         """Whether an open candidate is more than due to be repeated, so that an observation may come of it."""
         with self.lock:
-            return not self.open.keys() <= self.buffer.repeating()
+            return len(self.open) > len(self.buffer.repeating())  # what is due to be repeated is open
 
     def repeat(self, attempt: Attempt, *, lost: bool) -> None:
         """Queue a further attempt at a candidate, before everything else."""
         with self.lock:
             number = self.flights.next_number(attempt)
             self.buffer.repeat(Attempt(attempt.candidate, number, after_loss=lost))
-            self._changed.notify_all()
+            self._undecided.discard(attempt.candidate.key)
+            self.notify()
 
     def observe(self, observation: Observation, follow_ups: Iterable[Candidate] = ()) -> None:
         """Count an observation that is on disk."""
@@ -158,7 +192,7 @@ class Candidacies(Bulletin):
             if observation.value is not None and (self.best is None or self._beats_best(observation.value)):
                 self.best = observation
             self.buffer.follow_up(follow_ups)
-            self._changed.notify_all()
+            self.notify()
 
     def _beats_best(self, value: float) -> bool:
         assert self.best is not None
@@ -174,13 +208,14 @@ class Candidacies(Bulletin):
                 self.counts.quarantined += 1
             else:
                 self.counts.failed += 1
-            self._changed.notify_all()
+            self.notify()
 
     def _finish(self, key: str) -> None:
         self.open.pop(key, None)
         self.failures.pop(key, None)
-        self.buffer.drop_repeats(key)  # an attempt that counted as lost has brought a result after all
+        self.buffer.drop_repeat(key)  # an attempt that counted as lost has brought a result after all
         self.flights.forget(key)
+        self._undecided.discard(key)
 
     # -- calling back -------------------------------------------------------------------------------------------
 
@@ -196,7 +231,7 @@ class Candidacies(Bulletin):
         """Call back what a ranking has ranked out of the buffer, where it has not begun."""
         with self.lock:
             self.flights.call_back(flight for key in keys for flight in self.flights.of(key))
-            self._changed.notify_all()
+            self.notify()
 
     def may_withdraw(self, flight: Flight) -> bool:
         """Whether a flight that has ended unbegun leaves its candidate as if it had never been submitted."""
@@ -208,11 +243,12 @@ class Candidacies(Bulletin):
         with self.lock:
             del self.open[candidate.key]
             self.flights.forget(candidate.key)
+            self._undecided.discard(candidate.key)
             self.counts.submitted -= 1
             if candidate.row is not None:
                 self._rows.remove(candidate.row)
             self.buffer.give_back(candidate)
-            self._changed.notify_all()
+            self.notify()
 
     def _is_recallable(self, flight: Flight) -> bool:
         attempt, key = flight.attempt, flight.key

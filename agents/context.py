@@ -35,8 +35,8 @@ class Shelf(Protocol):
         """
         ...
 
-    def keep(self, version: ModelVersion, values: NDArray[Any]) -> tuple[str, int]:
-        """Keep what a model predicted for one chunk; returns the file and where in it that begins, in bytes."""
+    def keep(self, generation: int, values: NDArray[Any]) -> tuple[str, int]:
+        """Keep what models of a generation predicted for one chunk; returns the file and where it begins, in bytes."""
         ...
 
     def fetch(self, file: str, offset: int) -> NDArray[Any]:
@@ -48,7 +48,7 @@ class Shelf(Protocol):
         ...
 
     def discard_predictions(self, standing: Iterable[ModelVersion]) -> None:
-        """A ranking by these models is on disk: the predictions of older models of the same members are superseded."""
+        """A ranking by these models is on disk: the predictions of generations that have no say in it can go."""
         ...
 
 
@@ -81,4 +81,4 @@ class Context:
 
     def simulation_workers(self) -> int:
         """Simulations that can run at once; there are as many slots, and those that are prefetched for."""
-        return int(self.slots.allocated_slots(SIMULATE)) - self.policy.prefetch
+        return int(self.slots.allocated_slots(SIMULATE)) - (self.policy.prefetch or 0)

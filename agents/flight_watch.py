@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 from colmena.models import Result
 
@@ -35,12 +35,13 @@ class FlightWatch:
         self._traces = context.traces
         self._agent = agent
         self._lose = lose
+        self._called: dict[str, Flight] = {}
         self.roll = RollCall(context.queues, SIMULATE, context.policy.roll_call)
 
     def look(self) -> None:
         """See to everything that is due."""
         self._keep_leases()
-        self.roll.ask_if_due(self._task_ids())
+        self.roll.ask_if_due(self._task_ids)
         self._report_stragglers()
         self._call_back()
 
@@ -49,29 +50,24 @@ class FlightWatch:
         if result.method not in CONTROLS:
             return False
         if self.roll.is_answer(result):
-            with self._board.lock:
-                missing = self._board.flights.missing(self.roll.missing(result))
-            for flight in missing:
+            missing = self.roll.missing(result)
+            flights = [self._called[task_id] for task_id in missing if task_id in self._called]
+            for flight in self._board.lose(flights):
                 self._lose(flight, 'the task server does not hold it any more')
         return True
 
-    def _task_ids(self) -> Iterator[str]:
+    def _task_ids(self) -> Iterable[str]:
         with self._board.lock:
-            task_ids = self._board.flights.task_ids()
-        yield from task_ids
+            self._called = self._board.flights.by_task()
+        return self._called
 
     def _keep_leases(self) -> None:
-        with self._board.lock:
-            overdue = self._board.flights.overdue()
-        for flight in overdue:
+        for flight in self._board.overdue():
             self._lose(flight, f'no result came in {self._policy.simulation_lease:g} s')
 
     def _report_stragglers(self) -> None:
-        with self._board.lock:
-            slow = [flight for flight in self._board.slow_flights(self._policy.straggler) if not flight.is_reported]
-            median = self._board.run_times.median() or 0.0
-        for flight in slow:
-            seconds = flight.seconds_out()
+        for flight in self._board.stragglers():
+            seconds, median = flight.seconds_out(), self._board.run_times.median() or 0.0
             self._traces.event(
                 self._agent,
                 'straggler',
@@ -82,7 +78,6 @@ class FlightWatch:
                 seconds=seconds,
                 median=median,
             )
-            flight.is_reported = True
 
     def _call_back(self) -> None:
         with self._board.lock:

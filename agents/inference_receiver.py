@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from scoutbee.contracts.campaign import INFER
 from scoutbee.contracts.errors import Failure, FailureKind
-from scoutbee.contracts.learning import ModelVersion
 from scoutbee.traces.records import InferenceRecord
 
 from .context import Context
@@ -43,26 +42,28 @@ class InferenceReceiver(LearningAgent):
             self._respond(result)
         self._expire()
         self._finish_update()
-        self.roll.ask_if_due(self._inquiries.task_ids())
+        for loan in self._inquiries.unused():
+            self.reclaim(loan)
+        self.roll.ask_if_due(self._inquiries.task_ids)
 
     def _respond(self, result: Result) -> None:
         info = result.task_info or {}
-        version = ModelVersion(int(info['generation']), int(info['member']))
-        question = Question(version, int(info['chunk']), int(info['attempt']))
+        members = tuple(int(member) for member in info['members'])
+        question = Question(int(info['generation']), members, int(info['chunk']), int(info['attempt']))
         if not self._inquiries.forget(question):
-            value_of(result)  # a late answer of a model that was given up: fetched only to evict it
+            value_of(result)  # a late answer of models that were given up: fetched only to evict it
             return
         self.context.slots.release(INFER)
-        values, failure = self._read(result)
-        file, offset = (None, None) if values is None else self._keep(version, values)
+        values, failure = self._read(result, len(members))
+        file, offset = (None, None) if values is None else self._keep(question, values)
         self.traces.write(
             InferenceRecord(
                 **task_fields(result, failure),
-                generation=version.generation,
-                member=version.member,
+                generation=question.generation,
+                members=list(members),
                 chunk=question.chunk,
                 attempt=question.attempt,
-                rows=0 if values is None else len(values),
+                rows=0 if values is None else values.shape[1],
                 file=file,
                 offset=offset,
             )
@@ -73,53 +74,62 @@ class InferenceReceiver(LearningAgent):
             self._retry(question, failure)
         self.reach.note(failure)
 
-    def _read(self, result: Result) -> tuple[NDArray[Any] | None, Failure | None]:
+    def _read(self, result: Result, models: int) -> tuple[NDArray[Any] | None, Failure | None]:
+        """The predictions, one row a model, or why there are none."""
         failure = failure_of(result)
         if failure is not None:
             return None, failure
         try:
-            return np.atleast_1d(np.asarray(value_of(result))), None
+            value = value_of(result)
         except Exception as error:
             told = f'The predictions could not be fetched: {error}'
             return None, Failure(FailureKind.LOST, type(error).__name__, told)
-
-    def _keep(self, version: ModelVersion, values: NDArray[Any]) -> tuple[str, int] | tuple[None, None]:
         try:
-            return self.context.shelf.keep(version, values)
+            return _one_row_each(value, models), None
+        except ValueError as error:
+            return None, Failure(FailureKind.INPUT, type(error).__name__, str(error))
+
+    def _keep(self, question: Question, values: NDArray[Any]) -> tuple[str, int] | tuple[None, None]:
+        try:
+            return self.context.shelf.keep(question.generation, values)
         except Exception as error:  # the campaign can use them all the same; a resumed one would have to ask again
             self.traces.event(
                 self.name,
                 'predictions_not_kept',
-                f'Predictions of {version} could not be kept, a resumed campaign would ask for them again: {error}',
+                f'Predictions of {question} could not be kept, a resumed campaign would ask for them again: {error}',
                 level='warning',
-                generation=version.generation,
-                member=version.member,
+                generation=question.generation,
+                members=list(question.members),
             )
             return None, None
 
     def _file(self, question: Question, values: NDArray[Any]) -> None:
-        learning = self.board.learning
+        learning, waiting = self.board.learning, self._inquiries.waiting(question)
         with self.board.lock:
-            learning.answered += 1
-            complete = learning.table.file(question.version, question.chunk, values)
+            learning.answered += len(waiting)
+            complete = [
+                version
+                for version, row in zip(question.versions, values, strict=True)
+                if version in waiting and learning.table.file(version, question.chunk, row)
+            ]
             update = learning.update
             if complete and update is not None:
-                update.predicted.add(question.version.member)
+                update.predicted.update(version.member for version in complete)
                 if ranks_each_model(self.policy) and not update.is_over:
                     self.board.ask_for_ranking(update.started)
+        for version in complete:
+            self._inquiries.close(version)
         if complete:
-            self._inquiries.close(question.version)
             self.board.notify()
 
     def _retry(self, question: Question, failure: Failure) -> None:
-        what = f'Inference of chunk {question.chunk} by model {question.version}'
-        version, chunk, attempt = question.version, question.chunk, question.attempt
-        if not self.note_failure(what, version, chunk, attempt, failure, 'it is asked again.'):
-            with self.board.lock:
-                self.board.learning.again.append(Question(version, chunk, attempt + 1))
+        versions, chunk, attempt = question.versions, question.chunk, question.attempt
+        again = 'it is asked again.' if len(versions) == 1 else 'they are asked again, each alone if need be.'
+        if not self.note_failure(f'Inference of {question}', versions, chunk, attempt, failure, again):
+            self._inquiries.put_back(question)
             self.board.notify()
             return
-        unanswered = self._inquiries.close(version)
+        unanswered = self._inquiries.close(versions[0])
         self.context.slots.release(INFER, unanswered.questions)
         self.call_back(unanswered.task_ids)
 
@@ -169,3 +179,18 @@ class InferenceReceiver(LearningAgent):
                 grace=self.policy.grace,
             )
         self.board.notify()
+
+
+def _one_row_each(value: Any, models: int) -> NDArray[Any]:
+    """Predictions as an array of shape (models, rows of the chunk, ...).
+
+    Raises:
+        ValueError: If they are not one row for each model.
+    """
+    values = np.asarray(value)
+    if values.ndim == 0 or len(values) != models:
+        raise ValueError(
+            f'Expected infer to return one row of predictions for each of {models} models, got an array of shape '
+            f'{values.shape}.'
+        )
+    return values[:, np.newaxis] if values.ndim == 1 else values

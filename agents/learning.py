@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import Failure, FailureKind
-from scoutbee.contracts.learning import ModelVersion, Predictions, TrainedModel, TrainingRound
+from scoutbee.contracts.learning import ModelVersion, TrainedModel, TrainingRound
 from scoutbee.contracts.policy import Policy
 from scoutbee.traces.history import Tries, Work
 
 from .horizon import RunTimes
+from .predictions import PredictionTable
 
 _NO_FAULT_OF_THE_WORK = frozenset({FailureKind.LOST, FailureKind.CANCELLED})
 
@@ -73,71 +71,38 @@ class RestOfRound:
     members: frozenset[int]
 
 
-class PredictionTable:
-    """Predictions by member and chunk; a member's older predictions stand until its new ones are complete."""
-
-    def __init__(self, n_chunks: int) -> None:
-        """Args: n_chunks: Number of chunks every model is asked about."""
-        self.n_chunks = n_chunks
-        self._complete: dict[int, tuple[ModelVersion, tuple[NDArray[Any], ...]]] = {}
-        self._partial: dict[ModelVersion, dict[int, NDArray[Any]]] = {}
-
-    def file(self, version: ModelVersion, chunk: int, values: NDArray[Any]) -> bool:
-        """File one chunk; returns whether that completes the model's predictions.
-
-        A chunk filed twice, or one of a model older than the member's newest complete one, changes nothing.
-        """
-        newest = self._complete.get(version.member)
-        if newest is not None and newest[0] >= version:
-            return False
-        parts = self._partial.setdefault(version, {})
-        parts[chunk] = values
-        if len(parts) < self.n_chunks:
-            return False
-        self._complete[version.member] = (version, tuple(parts[c] for c in range(self.n_chunks)))
-        self._drop_partial([v for v in self._partial if v.member == version.member and v <= version])
-        return True
-
-    def abandon(self, member: int) -> None:
-        """Forget the predictions of a member that are not complete."""
-        self._drop_partial([version for version in self._partial if version.member == member])
-
-    def _drop_partial(self, versions: Iterable[ModelVersion]) -> None:
-        for version in versions:
-            self._partial.pop(version, None)
-
-    def filed(self, version: ModelVersion) -> int:
-        """How many chunks of a model are there and waiting for the rest."""
-        return len(self._partial.get(version, ()))
-
-    def missing(self, version: ModelVersion) -> list[int]:
-        """Chunks that a model has not predicted; none if a newer model of its member has predicted all."""
-        newest = self._complete.get(version.member)
-        if newest is not None and newest[0] >= version:
-            return []
-        return [chunk for chunk in range(self.n_chunks) if chunk not in self._partial.get(version, ())]
-
-    def newest(self) -> Predictions:
-        """The complete predictions of each member's newest model."""
-        rows = [self._complete[m] for m in sorted(self._complete)]
-        return Predictions(versions=tuple(v for v, _ in rows), arrays=tuple(arrays for _, arrays in rows))
-
-
 @dataclass(frozen=True)
 class Question:
-    """One inference task to send: a model, a chunk, and which attempt it is."""
+    """One inference task: models of one generation, the chunk they are asked about together, and which attempt it is.
 
-    version: ModelVersion
+    Attributes:
+        generation: Of the models.
+        members: Which, in order.
+        chunk: What they are asked about.
+        attempt: The highest number of an attempt to ask one of them about it.
+    """
+
+    generation: int
+    members: tuple[int, ...]
     chunk: int
     attempt: int = 1
+
+    @property
+    def versions(self) -> tuple[ModelVersion, ...]:
+        """The models."""
+        return tuple(ModelVersion(self.generation, member) for member in self.members)
+
+    def __str__(self) -> str:
+        models = ', '.join(map(str, self.versions))
+        return f'chunk {self.chunk} by {"model" if len(self.members) == 1 else "models"} {models}'
 
 
 class Learning:
     """State of the learning agents. Not thread-safe: its owner holds a lock."""
 
-    def __init__(self, n_chunks: int) -> None:
-        """Args: n_chunks: Number of chunks every model is asked about."""
-        self.table = PredictionTable(n_chunks)
+    def __init__(self, chunk_sizes: Sequence[int]) -> None:
+        """Args: chunk_sizes: Rows of each chunk that every model is asked about."""
+        self.table = PredictionTable(chunk_sizes)
         self.models: dict[int, TrainedModel] = {}
         self.generation = 0
         self.trained_on = 0
@@ -146,9 +111,10 @@ class Learning:
         self.failed_updates = 0
         self.last_trouble = 'No model could be trained and asked'
         self.fresh: deque[TrainedModel] = deque()
-        self.again: deque[Question] = deque()
         self.tries: dict[Work, Tries] = {}
         self.answered = 0
+        self.unsent_trainings = 0
+        """Models of the update whose training has still to be sent."""
         self.run_times = RunTimes()
         self._began = 0.0
 
@@ -157,6 +123,8 @@ class Learning:
         assert self.update is None, 'an update is under way already'
         self.update = update
         self.answered = 0
+        self.unsent_trainings = 0
+        self.table.expect(ModelVersion(update.generation, member) for member in update.members)
         self.tries.clear()
         self._began = time.monotonic()
         self.training_wanted = None
@@ -199,10 +167,44 @@ def ranks_each_model(policy: Policy) -> bool:
     return policy.rerank == 'model' and policy.pause_during_update != 'launch'
 
 
+def may_train(learning: Learning, policy: Policy) -> bool:
+    """Whether a training may be sent, where trainings and questions share workers; see :func:`may_ask`."""
+    return not (policy.share_learners and learning.is_asking and _is_first_ranking_awaited(learning, policy))
+
+
+def may_ask(learning: Learning, policy: Policy, free_trainers: int) -> bool:
+    """Whether a question may be sent, where trainings and questions share workers.
+
+    First the first model is trained and asked, because its ranking is the largest step. Then all others are trained,
+    because they are asked in the least time together. With rankings by whole ensembles only, all are trained first.
+    While the last are being trained, workers that have nothing to train ask.
+
+    Args:
+        learning: How far the update is.
+        policy: Says whether workers are shared.
+        free_trainers: Workers that train nothing now.
+    """
+    update = learning.update
+    if not policy.share_learners or update is None or update.is_trained:
+        return True
+    return _is_first_ranking_awaited(learning, policy) or (free_trainers > 0 and not learning.unsent_trainings)
+
+
+def _is_first_ranking_awaited(learning: Learning, policy: Policy) -> bool:
+    update = learning.update
+    return update is not None and not update.predicted and ranks_each_model(policy)
+
+
 def count_failure(tries: Tries, attempt: int, failure: Failure) -> Tries:
     """The tally of a training or an inference after one more attempt came to nothing."""
     lost = failure.kind in _NO_FAULT_OF_THE_WORK
     return Tries(attempt, tries.failures + (not lost), tries.losses + lost)
+
+
+def worst(tries: Iterable[Tries]) -> Tries:
+    """What came to nothing of the work of several models that goes on together: the most of each count."""
+    before = list(tries)
+    return Tries(*(max(getattr(each, name) for each in before) for name in ('attempt', 'failures', 'losses')))
 
 
 def is_hopeless(tries: Tries, failure: Failure, policy: Policy) -> bool:

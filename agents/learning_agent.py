@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar
 
 from colmena.models import Result
@@ -15,7 +15,7 @@ from scoutbee.traces.history import Tries
 
 from .agent import Agent
 from .context import Context
-from .learning import count_failure, is_hopeless
+from .learning import count_failure, is_hopeless, worst
 from .reach import Reach
 from .roll_call import RollCall
 
@@ -53,30 +53,33 @@ class LearningAgent(Agent):
             self.context.queues.send_inputs(ids, method=CANCEL, topic=self.topic, keep_inputs=False)
 
     def note_failure(
-        self, what: str, version: ModelVersion, chunk: int | None, attempt: int, failure: Failure, again: str
+        self, what: str, versions: Sequence[ModelVersion], chunk: int | None, attempt: int, failure: Failure, again: str
     ) -> bool:
         """Write down that an attempt came to nothing, and judge; returns whether the model is given up.
 
+        What failed for several models together is the fault of one of them, if of any, so none is given up for it.
+
         Args:
             what: What failed, to begin a sentence with.
-            version: The model.
-            chunk: The chunk it was asked about; None if it was to be trained.
+            versions: The models, of one generation.
+            chunk: The chunk they were asked about; None if the one was to be trained.
             attempt: Number of the attempt.
             failure: Why.
-            again: What happens next if it is not given up.
+            again: What happens next if none is given up.
         """
         learning = self.board.learning
-        tries = count_failure(learning.tries.get((version, chunk), Tries()), attempt, failure)
-        hopeless = is_hopeless(tries, failure, self.policy)
+        before = [learning.tries.get((version, chunk), Tries()) for version in versions]
+        tries = count_failure(worst(before), attempt, failure)
+        hopeless = len(versions) == 1 and is_hopeless(tries, failure, self.policy)
+        members = [version.member for version in versions]
         self.traces.event(
             self.name,
             self.failed_event,
             f'{what} failed ({failure.error}: {failure.message}); '
             + ('it is left out of this update.' if hopeless else again),
             level='warning',
-            generation=version.generation,
-            member=version.member,
-            **({} if chunk is None else {'chunk': chunk}),
+            generation=versions[0].generation,
+            **({'member': members[0]} if chunk is None else {'members': members, 'chunk': chunk}),
             attempt=attempt,
             failures=tries.failures,
             losses=tries.losses,
@@ -85,9 +88,9 @@ class LearningAgent(Agent):
             given_up=hopeless,
         )
         with self.board.lock:
-            learning.tries[version, chunk] = tries
+            learning.tries.update({(version, chunk): tries for version in versions})
             if hopeless:
-                learning.give_up([version.member])
+                learning.give_up(members)
                 learning.last_trouble = f'{what} failed ({failure.error}: {failure.message})'
         self.board.notify()
         return hopeless

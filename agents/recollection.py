@@ -30,6 +30,7 @@ class Recollection:
         self.initial = {v: TrainedModel(v, artifact) for v, artifact in zip(versions, artifacts, strict=True)}
         """Models of the ensemble that the campaign began with."""
         self._models: dict[ModelVersion, TrainedModel | None] = {**self.initial}
+        self._answers: dict[tuple[str, int], NDArray[Any]] = {}
 
     def model(self, version: ModelVersion) -> TrainedModel | None:
         """A model of the ledger, or of the ensemble that the campaign began with."""
@@ -53,10 +54,16 @@ class Recollection:
             if kept.file is None or kept.offset is None:
                 continue
             try:
-                found[chunk] = self._context.shelf.fetch(kept.file, kept.offset)
-            except ScoutbeeError as error:
+                found[chunk] = self._answer(kept.file, kept.offset)[kept.row]
+            except (ScoutbeeError, LookupError) as error:
                 self._warn('predictions_unreadable', f'{error} Model {version} is asked again.', version, chunk=chunk)
         return found
+
+    def _answer(self, file: str, offset: int) -> NDArray[Any]:
+        """What was kept there; the models that answered together come for it one after another."""
+        if (file, offset) not in self._answers:
+            self._answers[file, offset] = self._context.shelf.fetch(file, offset)
+        return self._answers[file, offset]
 
     def _load(self, version: ModelVersion) -> TrainedModel | None:
         file = self._learning.trained.get(version)

@@ -35,17 +35,19 @@ def value_of(result: Result) -> Any:
 
 def task_fields(result: Result, failure: Failure | None) -> dict[str, Any]:
     """The fields that the trace keeps of every task, whatever its kind."""
-    info = result.worker_info.model_dump() if result.worker_info is not None else {}
+    worker = result.worker_info
+    info = {} if worker is None else {**vars(worker), **(worker.model_extra or {})}
+    time = vars(result.time)
     host = info.get('hostname')
     return {
         'task_id': result.task_id,
         'method': result.method or '',
         'success': failure is None,
         'failure': None if failure is None else {**asdict(failure), 'kind': failure.kind.value},
-        'timestamps': _finite(result.timestamp.model_dump()),
-        'spans': _finite({**result.time.model_dump(exclude={'proxy', 'additional'}), **result.time.additional}),
+        'timestamps': _finite(vars(result.timestamp)),
+        'spans': _finite({**{k: v for k, v in time.items() if k not in ('proxy', 'additional')}, **time['additional']}),
         'sizes': dict(result.message_sizes),
-        'proxies': dict(result.time.proxy),
+        'proxies': dict(time['proxy']),
         'worker': f'{host}:{info["pid"]}' if host and 'pid' in info else host,
         'host': host,
         'worker_info': {k: v for k, v in info.items() if k != 'hostname'},

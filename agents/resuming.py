@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from scoutbee.contracts.campaign import Snapshot
 from scoutbee.contracts.errors import FailureKind
@@ -156,16 +157,16 @@ class Resumption:
 
     def _restore_predictions(self) -> None:
         """File what was predicted: first what the newest ranking was made of, then what came after it."""
-        table = self._board.learning.table
-        for version in self._ranked:
-            self._file(version)
-        self._ranked_predictions = table.newest()
-        for version in sorted(self._history.learning.predictions.keys() - set(self._ranked) - self._left_out):
-            self._file(version)
+        self._file(self._ranked)
+        self._ranked_predictions = self._board.learning.table.newest()
+        self._file(sorted(self._history.learning.predictions.keys() - set(self._ranked) - self._left_out))
 
-    def _file(self, version: ModelVersion) -> None:
-        for chunk, values in self._recollection.chunks(version).items():
-            self._board.learning.table.file(version, chunk, values)
+    def _file(self, versions: Sequence[ModelVersion]) -> None:
+        table = self._board.learning.table
+        table.expect(versions)
+        for version in versions:
+            for chunk, values in self._recollection.chunks(version).items():
+                table.file(version, chunk, values)
 
     def _restore_learning(self) -> None:
         board, learned = self._board, self._history.learning

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from scoutbee.contracts.campaign import SIMULATE
 from scoutbee.contracts.candidates import Candidate
 from scoutbee.contracts.storage import Loan
+from scoutbee.traces.records import EventRecord
 
 from .agent import PATIENCE, Agent
 from .context import Context
 from .flights import Flight
 from .waits import WaitLog
 
+_AT_ONCE = 64
+"""Simulations sent at once."""
+
+_GATHER_SECONDS = 0.005
+"""How long the first of them waits for the others to be lent what they need."""
+
 
 class SimulationLauncher(Agent):
     """Wakes on a free slot, takes the best candidate from the buffer, writes down that it is submitted, sends it.
 
-    Where nothing is left to launch, and the policy says so, it sends what takes long a second time.
+    Slots that are free together are filled together. Where nothing is left to launch, and the policy says so, it sends
+    what takes long a second time.
     """
 
     name = 'simulation launcher'
@@ -28,20 +37,40 @@ class SimulationLauncher(Agent):
         self._waits = WaitLog()
 
     def step(self) -> None:
-        """Turn one free slot into one simulation."""
+        """Turn free slots into simulations."""
         slots = self.context.slots
         free_since = slots.acquire_oldest(SIMULATE, timeout=PATIENCE, cancel_if=self.board.done)
         if free_since is None:
             return
-        is_in_hand = True
+        flights: list[tuple[Flight, float]] = []
         try:
             flight = self._next_flight()
             if flight is not None:
-                is_in_hand = False  # from here on the slot belongs to the flight
-                self._send(flight, self._waits.since(free_since))
+                flights.append((flight, free_since))
+                self._gather(flights)
         finally:
-            if is_in_hand:
+            if flights:  # from here on the slots belong to the flights
+                self._send([(flight, self._waits.since(since)) for flight, since in flights])
+            else:
                 slots.release(SIMULATE)
+
+    def _gather(self, flights: list[tuple[Flight, float]]) -> None:
+        """Add the best candidates for what other slots are free, for as long as the first one can wait."""
+        slots = self.context.slots
+        until = time.monotonic() + _GATHER_SECONDS
+        while len(flights) < _AT_ONCE and time.monotonic() < until:
+            free_since = slots.acquire_now(SIMULATE)
+            if free_since is None:
+                return
+            flight = None
+            try:
+                flight = self.board.take(self._lend)
+            finally:
+                if flight is None:
+                    slots.put_back(SIMULATE, free_since)
+            if flight is None:
+                return
+            flights.append((flight, free_since))
 
     def _next_flight(self) -> Flight | None:
         """That of the best candidate, once there is one that may be launched; None if the campaign ends first."""
@@ -77,32 +106,36 @@ class SimulationLauncher(Agent):
     def _lend(self, candidate: Candidate) -> Loan:
         return self.context.depot.lend(SIMULATE, candidate.args)
 
-    def _send(self, flight: Flight, waited: dict[str, float]) -> None:
-        attempt, candidate = flight.attempt, flight.candidate
-        event = 'copied' if attempt.is_copy else 'resubmitted' if attempt.after_loss else 'submitted'
+    def _send(self, flights: Sequence[tuple[Flight, dict[str, float]]]) -> None:
         try:
-            self.traces.event(
-                self.name,
-                event,
-                f'Simulate {candidate.key}' + ('' if attempt.number == 1 else f' (attempt {attempt.number})'),
-                key=candidate.key,
-                row=candidate.row,
-                args=list(candidate.args),
-                choice=candidate.choice.facts(),
-                attempt=attempt.number,
-                waited=waited,
-            )
-            task_id = self.context.queues.send_inputs(
-                flight.loan.ref,
+            self.traces.write_all([self._record(flight, waited) for flight, waited in flights])
+            task_ids = self.context.queues.send_many(
+                [((flight.loan.ref,), {'key': flight.key, 'attempt': flight.attempt.number}) for flight, _ in flights],
                 method=SIMULATE,
                 topic=SIMULATE,
-                keep_inputs=False,
-                task_info={'key': candidate.key, 'attempt': attempt.number},
             )
         except BaseException:
-            self._take_back(flight)
+            for flight, _ in flights:
+                self._take_back(flight)
             raise
-        flight.task_id = task_id
+        for (flight, _), task_id in zip(flights, task_ids, strict=True):
+            flight.task_id = task_id
+
+    def _record(self, flight: Flight, waited: dict[str, float]) -> EventRecord:
+        attempt, candidate = flight.attempt, flight.candidate
+        return EventRecord(
+            agent=self.name,
+            event='copied' if attempt.is_copy else 'resubmitted' if attempt.after_loss else 'submitted',
+            message=f'Simulate {candidate.key}' + ('' if attempt.number == 1 else f' (attempt {attempt.number})'),
+            facts={
+                'key': candidate.key,
+                'row': candidate.row,
+                'args': list(candidate.args),
+                'choice': candidate.choice.facts(),
+                'attempt': attempt.number,
+                'waited': waited,
+            },
+        )
 
     def _take_back(self, flight: Flight) -> None:
         """It was not sent after all: the same attempt is due again."""

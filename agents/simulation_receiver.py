@@ -9,10 +9,12 @@ from colmena.models import Result
 
 from scoutbee.contracts.campaign import SIMULATE
 from scoutbee.contracts.candidates import Candidate, Observation
+from scoutbee.contracts.control import CONTROLS
 from scoutbee.contracts.errors import Failure, FailureKind, TaskError
 from scoutbee.traces.errors import TraceError
 
 from .agent import Agent
+from .ahead import Ahead
 from .buffer import Attempt
 from .context import Context
 from .flight_watch import FlightWatch
@@ -37,6 +39,7 @@ class SimulationReceiver(Agent):
         super().__init__(context)
         self._watch = FlightWatch(context, self.name, self._lose)
         self._judge = Judge(context)
+        self._ahead = Ahead(context)
         self._reach = Reach(context, SIMULATE, self.policy.simulation_retries)
         self.roll = self._watch.roll
 
@@ -45,19 +48,47 @@ class SimulationReceiver(Agent):
         return self.board.is_drained
 
     def step(self) -> None:
-        """Respond to one result, and to all that is due."""
-        result = self.receive(SIMULATE)
-        if result is not None and not self._watch.answer(result):
-            self._respond(result)
+        """Respond to the results that are there, and to all that is due."""
+        results = self.receive_all(SIMULATE)
+        errors: list[Exception] = []
+        for result, flight in self._land(results, errors):
+            self._try(result, flight, errors)
         self._watch.look()
         self._end_in_time()
+        if errors:
+            raise errors[0]
 
-    def _respond(self, result: Result) -> None:
-        info = result.task_info or {}
-        key, number = str(info['key']), int(info['attempt'])
-        flight = self.board.land(key, number, result.task_id)
-        if flight is not None:
-            self._free(flight)
+    def _try(self, result: Result, flight: Flight | None, errors: list[Exception]) -> None:
+        """Respond to a result; an error is kept for later, because the others came back all the same."""
+        try:
+            if not self._watch.answer(result):
+                self._respond(result, flight)
+        except TraceError:
+            raise
+        except Exception as error:
+            errors.append(error)
+
+    def _land(self, results: Sequence[Result], errors: list[Exception]) -> list[tuple[Result, Flight | None]]:
+        """End the flights of results and free their slots, before anything else is done about them."""
+        landed: list[tuple[Result, Flight | None]] = []
+        for result in results:
+            try:
+                landed.append((result, self._end_flight(result)))
+            except Exception as error:  # noqa: PERF203  # the others came back all the same
+                errors.append(error)
+        flights = [flight for _, flight in landed if flight is not None]
+        if flights:
+            self._free(flights)
+        return landed
+
+    def _end_flight(self, result: Result) -> Flight | None:
+        if result.method in CONTROLS:
+            return None
+        key, number = _attempt_of(result)
+        return self.board.land(key, number, result.task_id)
+
+    def _respond(self, result: Result, flight: Flight | None) -> None:
+        key, number = _attempt_of(result)
         candidate = self.board.sent(key, number)
         if candidate is None:
             self._drop_duplicate(result, flight.candidate if flight is not None else Candidate(key, ()), number)
@@ -70,9 +101,10 @@ class SimulationReceiver(Agent):
             self._rescue(candidate, number, error)
             raise
 
-    def _free(self, flight: Flight) -> None:
-        self.context.slots.release(SIMULATE)
-        self.reclaim(flight.loan)
+    def _free(self, flights: Sequence[Flight]) -> None:
+        self.context.slots.release(SIMULATE, len(flights))
+        for flight in flights:
+            self.reclaim(flight.loan)
 
     def _take(self, result: Result, candidate: Candidate, number: int, flight: Flight | None) -> None:
         observation, failure = self._read(result, candidate)
@@ -80,6 +112,7 @@ class SimulationReceiver(Agent):
             assert observation is not None
             if flight is not None:
                 self.board.ran(flight.seconds_out())
+                self._ahead.note(result.time.running)
             self._observe(result, observation, number)
         elif self.board.is_under_way(candidate.key):  # a failure beside another attempt decides nothing
             self.board.kills[candidate.key] += failure.kind is FailureKind.KILLED
@@ -131,7 +164,7 @@ class SimulationReceiver(Agent):
         self.board.withdraw(candidate)
 
     def _lose(self, flight: Flight, why: str) -> None:
-        self._free(flight)
+        self._free([flight])
         candidate, number = flight.candidate, flight.attempt.number
         self.traces.event(
             self.name,
@@ -196,3 +229,9 @@ class SimulationReceiver(Agent):
             f'The time allowed ({horizon.hours:g} hours) {why}; --resume goes on from here.',
             grace=min(self.policy.grace, horizon.reserve / 2),
         )
+
+
+def _attempt_of(result: Result) -> tuple[str, int]:
+    """Key of a result's candidate, and which attempt it was."""
+    info = result.task_info or {}
+    return str(info['key']), int(info['attempt'])

@@ -30,6 +30,8 @@ class SlotCounter(ResourceCounter):
     def __init__(self, total_slots: int, task_types: Sequence[str]) -> None:
         """Args: total_slots: How many there are; task_types: Kinds they can be given to."""
         self._lock = threading.Lock()
+        self._ahead: dict[str, int] = dict.fromkeys(task_types, 0)
+        self._owed: dict[str | None, int] = dict.fromkeys((None, *task_types), 0)
         self._free_since: dict[str | None, deque[float]] = {kind: deque() for kind in (None, *task_types)}
         super().__init__(total_slots, task_types)
 
@@ -56,6 +58,39 @@ class SlotCounter(ResourceCounter):
             Since when it was free, on the monotonic clock; None if none was to be had in time.
         """
         return self._take(task, 1, timeout, cancel_if)
+
+    def acquire_now(self, task: str) -> float | None:
+        """Reserve one more slot of a kind, if one is free and nobody waits for it.
+
+        Returns:
+            Since when it was free, on the monotonic clock; None if none was to be had.
+        """
+        turn = self._availability_lock[task]
+        if not turn.acquire(blocking=False):
+            return None
+        try:
+            return self._claim(task, 1) if self._availability[task].acquire(blocking=False) else None
+        finally:
+            turn.release()
+
+    def set_ahead(self, task: str, count: int) -> None:
+        """Have so many slots of a kind beyond those allocated to it; those in use go as they come free."""
+        with self._lock:
+            more = count - self._ahead[task] - self._owed[task]
+            self._ahead[task] = count
+            self._owed[task] = max(0, -more)
+            while self._owed[task] and self._availability[task].acquire(blocking=False):
+                self._owed[task] -= 1
+                if self._free_since[task]:
+                    self._free_since[task].popleft()
+        if more > 0:
+            self._freed(task, more)
+
+    def put_back(self, task: str, free_since: float) -> None:
+        """Give back a slot that was not used after all: it has been free all along."""
+        with self._lock:
+            self._free_since[task].appendleft(free_since)
+            self._availability[task].release()
 
     def release(
         self, task: str | None = None, n_slots: int = 1, rerequest: bool = False, timeout: float = -1.0
@@ -94,6 +129,9 @@ class SlotCounter(ResourceCounter):
 
     def _freed(self, task: str | None, n_slots: int) -> None:
         with self._lock:
+            paid = min(self._owed[task], n_slots)
+            self._owed[task] -= paid
+            n_slots -= paid
             self._free_since[task].extend([time.monotonic()] * n_slots)
             for _ in range(n_slots):
                 self._availability[task].release()
@@ -109,14 +147,15 @@ class SlotCounter(ResourceCounter):
             return oldest
 
 
-def make_slots(slots: Slots, prefetch: int) -> SlotCounter:
+def make_slots(slots: Slots, prefetch: int | None) -> SlotCounter:
     """A resource counter with the policy's slots handed to their kinds; the reserve stays unallocated.
 
     Args:
         slots: Slots of each kind.
-        prefetch: Simulations to keep queued beyond the workers; they need slots of their own.
+        prefetch: Simulations to keep queued beyond the workers; they need slots of their own. None if ``set_ahead`` is
+            to decide.
     """
-    counts = {'simulate': slots.simulate + prefetch, 'train': slots.train, 'infer': slots.infer}
+    counts = {'simulate': slots.simulate + (prefetch or 0), 'train': slots.train, 'infer': slots.infer}
     counter = SlotCounter(sum(counts.values()) + slots.reserve, list(KINDS))
     for kind, count in counts.items():
         counter.reallocate(None, kind, count)

@@ -60,10 +60,10 @@ class Thinker(BaseThinker):
         """
         slots = make_slots(policy.slots, policy.prefetch)
         super().__init__(queues, slots, daemon=True, logger_name='scoutbee.agents')
-        self.board = Board(policy, campaign.objective, len(campaign.chunks()), self.done)
+        self.board = Board(policy, campaign.objective, [chunk.size for chunk in campaign.chunks()], self.done)
         mover = SlotMover(policy, slots, traces, self.done)
         self.context = Context(campaign, policy, queues, slots, mover, depot, traces, shelf, self.board)
-        inquiries = Inquiries(depot, policy.learning_lease)
+        inquiries = Inquiries(policy.learning_lease, policy.losses)
         self._launcher = SimulationLauncher(self.context)
         self._receiver = SimulationReceiver(self.context)
         self._trainer = Trainer(self.context)
@@ -168,7 +168,7 @@ class Thinker(BaseThinker):
         return {
             'search_size': self.board.policy.search_size,
             'slots': {kind: self.context.slots.allocated_slots(kind) for kind in KINDS},
-            'prefetch': self.board.policy.prefetch,
+            'prefetch': self.board.policy.prefetch or 0,
             'chunks': learning.table.n_chunks,
             'asked': asked,
         }
@@ -214,7 +214,7 @@ class Thinker(BaseThinker):
             learning, update = board.learning, board.learning.update
             asked = 0 if update is None else len(update.members - update.failed) * learning.table.n_chunks
             busy = {
-                kind: (slots.allocated_slots(kind) - slots.available_slots(kind), slots.allocated_slots(kind))
+                kind: (max(0, slots.allocated_slots(kind) - slots.available_slots(kind)), slots.allocated_slots(kind))
                 for kind in KINDS
             }
             return Progress(

@@ -18,7 +18,7 @@ from scoutbee.traces.records import TrainingRecord
 
 from .agent import PATIENCE
 from .context import Context
-from .learning import RestOfRound, Update
+from .learning import RestOfRound, Update, may_train
 from .learning_agent import LearningAgent, held_by_nobody, lease_expired
 from .results import failure_of, task_fields, value_of
 
@@ -47,6 +47,9 @@ class _Round:
     @property
     def is_done(self) -> bool:
         return not self.to_send and not self.sent
+
+    def task_ids(self) -> list[str]:
+        return [sent.task_id for sent in self.sent.values()]
 
 
 class Trainer(LearningAgent):
@@ -79,7 +82,7 @@ class Trainer(LearningAgent):
         if self._round.is_done:
             self._finish(self._round)
         else:
-            self.roll.ask_if_due([sent.task_id for sent in self._round.sent.values()])
+            self.roll.ask_if_due(self._round.task_ids)
 
     # -- beginning ----------------------------------------------------------------------------------------------
 
@@ -101,6 +104,7 @@ class Trainer(LearningAgent):
             learning.trained_on = len(snapshot.observations)
             learning.begin(update)
         self._round = _Round(generation, plan.size, data, deque((request, 1) for request in plan.requests))
+        self._tell_unsent(self._round)
         self.context.mover.happened('training')
         self.board.notify()
 
@@ -141,21 +145,27 @@ class Trainer(LearningAgent):
             if request.member in rest.members
         )
         self._round = _Round(rest.generation, rest.plan.size, self.context.depot.lend(TRAIN, rest.plan.data), to_send)
+        self._tell_unsent(self._round)
 
     # -- sending ------------------------------------------------------------------------------------------------
 
     def _send_what_fits(self) -> None:
         assert self._round is not None
         while self._round.to_send and not self.board.done.is_set():
-            if self.policy.share_learners and self.board.learning.is_asking:
-                # A training sent now would keep the worker from the questions that lead to the next ranking.
-                self.board.wait(lambda: not self.board.learning.is_asking, PATIENCE)
+            if not self.board.wait(lambda: may_train(self.board.learning, self.policy), PATIENCE):
                 return
             # With nothing out yet there is no result to wait for, so the slot is worth waiting for.
             wait = 0.01 if self._round.sent else PATIENCE
             if not self.context.slots.acquire(TRAIN, 1, timeout=wait):
                 return
             self._send(self._round, *self._round.to_send.popleft())
+            self._tell_unsent(self._round)
+
+    def _tell_unsent(self, plan: _Round) -> None:
+        """Questions that share workers with trainings wait until all of these are sent."""
+        with self.board.lock:
+            self.board.learning.unsent_trainings = len(plan.to_send)
+        self.board.notify()
 
     def _send(self, plan: _Round, request: TrainingRequest, attempt: int) -> None:
         loan = self.context.depot.lend(TRAIN, request.args)
@@ -188,9 +198,12 @@ class Trainer(LearningAgent):
         if generation != self._round.generation or sent is None or sent.attempt != attempt:
             value_of(result)  # a late result of an attempt that was given up: fetched only to evict it
             return
-        self._return(member)
         version = ModelVersion(generation, member)
-        failure = failure_of(result) or self._accept(result, version, attempt)
+        try:
+            failure = failure_of(result) or self._accept(result, version, attempt)
+        finally:
+            self._return(member)  # not before: a free slot means that what was trained there can be asked
+            self.board.notify()
         if failure is not None:
             self._record(result, failure, version, attempt)
             self._retry(sent, failure)
@@ -251,8 +264,9 @@ class Trainer(LearningAgent):
         member = sent.request.member
         version = ModelVersion(self._round.generation, member)
         what = f'Training of member {member}'
-        if not self.note_failure(what, version, None, sent.attempt, failure, 'it is tried again.'):
+        if not self.note_failure(what, [version], None, sent.attempt, failure, 'it is tried again.'):
             self._round.to_send.append((sent.request, sent.attempt + 1))
+            self._tell_unsent(self._round)
 
     def _expire(self) -> None:
         assert self._round is not None

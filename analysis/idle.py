@@ -39,6 +39,7 @@ from .ledger_tables import WAITS
 from .machine import pool_size, worker_counts
 from .rounds import started_rounds
 from .sessions import Floats
+from .task_table import models_asked
 
 CAUSES = (
     'startup',
@@ -166,14 +167,16 @@ def _take_waits(gaps: pd.DataFrame, placed: pd.DataFrame, submissions: pd.DataFr
 
 
 def _due(placed: pd.DataFrame, events: pd.DataFrame, models: pd.DataFrame) -> Floats:
-    """From when each task could have been sent: its training round had begun, its model was trained; else missing."""
+    """From when each task could have been sent: its training round had begun, a model was trained; else missing."""
     rounds = started_rounds(events).set_index('generation')['started']
     trained = models.drop_duplicates(['generation', 'member']).set_index(['generation', 'member'])['time']
     due = np.full(len(placed), np.nan)
     training, asking = (placed['kind'] == TRAIN).to_numpy(), (placed['kind'] == INFER).to_numpy()
     due[training] = rounds.reindex(placed.loc[training, 'generation']).to_numpy(np.float64)
-    asked = pd.MultiIndex.from_frame(placed.loc[asking, ['generation', 'member']])
-    due[asking] = trained.reindex(asked).to_numpy(np.float64)
+    asked = models_asked(placed[asking])
+    ready = trained.reindex(pd.MultiIndex.from_frame(asked[['generation', 'member']])).to_numpy(np.float64)
+    # With its first model it could have been sent: those that came later have joined.
+    due[asking] = pd.Series(ready, asked.index).groupby(level=0).min().reindex(placed.index[asking])
     return due
 
 

@@ -18,8 +18,8 @@ from .sessions import Floats, seconds_in, session_of
 INPUT_SPANS = ('deserialize_inputs_seconds', 'async_resolve_proxies_seconds', 'resolve_proxies_seconds')
 """What a worker does before it can run a task."""
 
-_KEPT = ('seq', 'kind', 'key', 'attempt', 'generation', 'member', 'worker', 'created', 'input_received',
-         'result_received')  # fmt: skip
+_KEPT = ('seq', 'kind', 'key', 'attempt', 'generation', 'members', 'worker', 'created',
+         'input_received', 'result_received')  # fmt: skip
 
 
 def input_seconds(tasks: pd.DataFrame) -> Floats:

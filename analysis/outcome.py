@@ -11,7 +11,9 @@ from scoutbee.contracts.candidates import Objective
 
 from .sessions import Floats, seconds_until
 
-NOT_OF_SIMULATIONS = ('kind', 'generation', 'member', 'chunk', 'rows', 'observations', 'model_file', 'file', 'offset')
+NOT_OF_SIMULATIONS = (
+    'kind', 'generation', 'member', 'members', 'chunk', 'rows', 'observations', 'model_file', 'file', 'offset',
+)  # fmt: skip
 """Columns of the table of tasks that a simulation does not have."""
 
 

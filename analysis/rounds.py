@@ -13,6 +13,7 @@ from scoutbee.traces.replay_events import TRAINING_STARTED
 from scoutbee.traces.summary import Extent
 
 from .sessions import Floats
+from .task_table import models_asked
 
 
 def started_rounds(events: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +77,7 @@ def learning_rounds(
 
 
 def _model_to_inference(asked: pd.DataFrame, models: pd.DataFrame) -> pd.Series:
-    first = asked.groupby(['generation', 'member'], as_index=False)['compute_started'].min()
+    first = models_asked(asked).groupby(['generation', 'member'], as_index=False)['compute_started'].min()
     pairs = models.drop_duplicates(['generation', 'member']).merge(first, on=['generation', 'member'])
     waits = (pairs['compute_started'] - pairs['time']).clip(lower=0.0)
     return waits.groupby(pairs['generation']).median()

@@ -34,8 +34,8 @@ SPANS = (
 
 TASK_COLUMNS: Mapping[str, Kind] = {
     'kind': str, 'seq': int, 'time': float, 'task_id': str, 'success': bool, 'attempt': int, 'outcome': str,
-    'key': str, 'row': int, 'value': float, 'generation': int, 'member': int, 'chunk': int, 'rows': int,
-    'observations': int, 'model_file': str, 'file': str, 'offset': int,
+    'key': str, 'row': int, 'value': float, 'generation': int, 'member': int, 'members': str, 'chunk': int,
+    'rows': int,    'observations': int, 'model_file': str, 'file': str, 'offset': int,
     'choice_ranking': int, 'choice_score': float, 'choice_mean': float, 'choice_std': float, 'choice_generation': int,
     **dict.fromkeys(TIMESTAMPS, float),
     **{f'{name}_seconds': float for name in SPANS},
@@ -66,6 +66,9 @@ CHOICE_TYPES: Mapping[str, tuple[type, ...]] = {
     'generation': (int,),
 }
 """What is known of a choice, and what it may be."""
+
+_SEPARATOR = ' '
+"""Between the numbers in ``members``: the models that an inference task asked."""
 
 _FAILURE = ('kind', 'error', 'message', 'traceback')
 
@@ -102,6 +105,8 @@ def read_tasks(run_dir: Path, kind: str, skipped: list[str]) -> tuple[pd.DataFra
 def _columns(batch: Batch, plain: list[str]) -> dict[str, Any]:
     held = batch.columns
     columns: dict[str, Any] = {name: held[name] for name in plain}
+    if 'members' in held:
+        columns['members'] = [_SEPARATOR.join(map(str, members)) for members in held['members']]
     columns['line_offset'] = batch.offsets
     columns |= spread(held['timestamps'])
     columns |= spread(held['spans'], suffix='_seconds')
@@ -114,6 +119,16 @@ def _columns(batch: Batch, plain: list[str]) -> dict[str, Any]:
             f'failure_{name}': [failure and getattr(failure, name) for failure in failures] for name in _FAILURE
         }
     return columns
+
+
+def models_asked(asked: pd.DataFrame) -> pd.DataFrame:
+    """Inference tasks, one row for each model of each, its number in the column ``member``.
+
+    Args:
+        asked: The tasks, with ``members``; their index tells which rows are of one.
+    """
+    each = asked.assign(member=asked['members'].str.split(_SEPARATOR)).explode('member')
+    return each[each['member'].fillna('') != ''].astype({'member': 'Int64'})
 
 
 def chosen(choices: Sequence[Row], prefix: str = '') -> dict[str, Sequence[Any]]:

@@ -6,6 +6,8 @@ Three programs run the same sleeping tasks on two workers, one after the other a
 * ``colmena``: a thinker that sends one task for each that comes back, Redis queues, Parsl's task server.
 * ``scoutbee``: ``run.py`` with the campaign ``ackley``, each task recorded before and after it runs.
 
+Beside them stands the processor time that each spends on a task, which other work on the machine changes least.
+
 Every figure is taken from the clock of the workers, on the middle of each run, so that no start and no end counts.
 
     python benchmarks/dispatch.py
@@ -61,23 +63,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(seconds: float, runs: Mapping[str, Sequence[Figures]]) -> None:
     rows = []
     base = {name: _median(runs['colmena'], name) for name in Figures.__dataclass_fields__} if 'colmena' in runs else {}
+    ceiling = _median(runs['parsl'], 'rate') if 'parsl' in runs else None
     for name, figures in runs.items():
         row = {field: _median(figures, field) for field in Figures.__dataclass_fields__}
+        share = f'{row["rate"] / ceiling:.2f}' if ceiling else ''
         ratio = f'{base["idle_median"] / row["idle_median"]:.1f}' if base and row['idle_median'] else ''
         rows.append(
             (
                 name,
                 f'{row["rate"]:.0f}',
+                share,
                 f'{1e3 * row["idle_median"]:.2f}',
                 f'{1e3 * row["idle_p95"]:.2f}',
                 ratio,
                 f'{row["utilization"]:.4f}',
                 f'{1e3 * row["driver_cpu"]:.2f}',
                 f'{1e3 * row["server_cpu"]:.2f}',
+                f'{1e3 * row["other_cpu"]:.2f}',
             )
         )
     headers = [
-        'program', 'tasks/s', 'idle ms', 'p95', 'Colmena / this', 'utilization', 'driver CPU ms/task', 'server',
+        'program', 'tasks/s', 'of Parsl', 'idle ms', 'p95', 'Colmena / this', 'utilization', 'driver CPU ms/task',
+        'server', 'others',
     ]  # fmt: skip
     print_table(f'Tasks of {seconds:g} s; medians of {max(map(len, runs.values()))} runs', headers, rows)
 

@@ -33,11 +33,13 @@ class Run:
         tasks: Process id of the worker, and seconds at which it began and ended, of each task.
         driver_cpu: Seconds of processor time of the process that decides, while the tasks ran.
         server_cpu: The same of the task server; 0 where there is none.
+        other_cpu: The same of all that belongs to them: workers, Parsl's own processes, Redis.
     """
 
     tasks: Sequence[tuple[int, float, float]]
     driver_cpu: float
     server_cpu: float
+    other_cpu: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Figures:
         utilization: Share of their time for which workers were at a task.
         driver_cpu: Seconds of processor time a task, of the process that decides.
         server_cpu: The same of the task server.
+        other_cpu: The same of all that belongs to them.
     """
 
     rate: float
@@ -59,11 +62,13 @@ class Figures:
     utilization: float
     driver_cpu: float
     server_cpu: float
+    other_cpu: float
 
     def __str__(self) -> str:
         return (
             f'{self.rate:.0f} tasks/s, idle {1e3 * self.idle_median:.2f} ms (p95 {1e3 * self.idle_p95:.2f}), '
-            f'utilization {self.utilization:.4f}'
+            f'utilization {self.utilization:.4f}, CPU ms a task: driver {1e3 * self.driver_cpu:.2f}, '
+            f'task server {1e3 * self.server_cpu:.2f}, others {1e3 * self.other_cpu:.2f}'
         )
 
 
@@ -90,4 +95,5 @@ def figures_of(run: Run, work: Work) -> Figures:
         utilization=float(busy / (work.workers * (last - first))),
         driver_cpu=run.driver_cpu / len(run.tasks),
         server_cpu=run.server_cpu / len(run.tasks),
+        other_cpu=run.other_cpu / len(run.tasks),
     )

@@ -50,7 +50,7 @@ def run(program: str, work: Work) -> Run:
     if done.returncode != 0:
         raise RuntimeError(f'{program} ended with status {done.returncode}:\n{done.stderr[-2000:]}')
     found = json.loads(done.stdout.splitlines()[-1])
-    return Run([tuple(task) for task in found['tasks']], found['driver_cpu'], found['server_cpu'])
+    return Run([tuple(task) for task in found['tasks']], found['driver_cpu'], found['server_cpu'], found['other_cpu'])
 
 
 def sleep_task(seconds: float) -> tuple[int, float, float]:
@@ -86,10 +86,10 @@ def _parsl(work: Work) -> dict[str, Any]:
     with parsl.load(_config(work.workers)):
         app = parsl.python_app(sleep_task)
         [future.result() for future in [app(0.0) for _ in range(2 * work.workers)]]  # its workers are there
-        cpu = time.process_time()
+        cpu, others = time.process_time(), _cpu_of_others()
         tasks = [future.result() for future in [app(work.seconds) for _ in range(work.tasks)]]
-        cpu = time.process_time() - cpu
-    return {'tasks': tasks, 'driver_cpu': cpu, 'server_cpu': 0.0}
+        cpu, others = time.process_time() - cpu, _cpu_of_others() - others
+    return {'tasks': tasks, 'driver_cpu': cpu, 'server_cpu': 0.0, 'other_cpu': others}
 
 
 def _colmena(work: Work) -> dict[str, Any]:
@@ -144,14 +144,20 @@ def _think(queues: Any, server: Any, work: Work) -> dict[str, Any]:
     for _ in range(2 * work.workers):
         queues.get_result('simulate')
     process = psutil.Process(server.pid)
-    before = (time.process_time(), _cpu(process))
+    before = (time.process_time(), _cpu(process), _cpu_of_others())
     thinker = Thinker()
     thinker.run()
     return {
         'tasks': thinker.tasks,
         'driver_cpu': time.process_time() - before[0],
         'server_cpu': _cpu(process) - before[1],
+        'other_cpu': _cpu_of_others() - before[2] - (_cpu(process) - before[1]),
     }
+
+
+def _cpu_of_others() -> float:
+    """Processor time of all that this process has started, directly or not."""
+    return sum(_cpu(process) for process in psutil.Process().children(recursive=True))
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -30,7 +30,7 @@ def run(work: Work, engine: str) -> Run:
         place = Place(Path(folder) / 'run', Path(folder) / 'cache')
         setup = _setup(work, engine)
         place.prepare(setup)
-        driver_cpu, server_cpu = _follow(setup, place)
+        driver_cpu, server_cpu, other_cpu = _follow(setup, place)
         run_dir = place.run_dir()
         assert run_dir is not None
         tasks = [
@@ -38,7 +38,7 @@ def run(work: Work, engine: str) -> Run:
             for r in read(run_dir, SimulationRecord)
             if r.outcome == 'observed'
         ]
-    return Run(tasks, driver_cpu, server_cpu)
+    return Run(tasks, driver_cpu, server_cpu, other_cpu)
 
 
 def _setup(work: Work, engine: str) -> Setup:
@@ -59,8 +59,8 @@ def _setup(work: Work, engine: str) -> Setup:
     return Setup('ackley', engine, settings)
 
 
-def _follow(setup: Setup, place: Place) -> tuple[float, float]:
-    """Run it to its end; returns the processor time of driver and task server from the first result to the last."""
+def _follow(setup: Setup, place: Place) -> tuple[float, float, float]:
+    """Run it to its end; returns the processor time of driver, task server and others from first to last result."""
     processes, growth = RunProcesses(), Growth(place)
     first: dict[Kind, float] = {}
     last: dict[Kind, float] = {}
@@ -80,7 +80,8 @@ def _follow(setup: Setup, place: Place) -> tuple[float, float]:
             kill(process)
     if driver.returncode != 0:
         raise RuntimeError(f'Expected run.py to end with status 0, got {driver.returncode}.\n{tails(place)}')
-    return tuple(last.get(kind, 0.0) - first.get(kind, 0.0) for kind in ('driver', 'task server'))  # type: ignore[return-value]
+    used = {kind: last[kind] - first.get(kind, 0.0) for kind in last}
+    return used.pop('driver', 0.0), used.pop('task server', 0.0), sum(used.values())
 
 
 def _cpu_by_kind(processes: RunProcesses) -> dict[Kind, float]:

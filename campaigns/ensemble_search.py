@@ -7,6 +7,7 @@ A concrete campaign says what a candidate is and how it is simulated and read.
 
 from __future__ import annotations
 
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,12 +20,17 @@ from scoutbee.contracts.campaign import INFER, SIMULATE, TRAIN, Ranking, Snapsho
 from scoutbee.contracts.candidates import Candidate, Choice, Objective, Observation
 from scoutbee.contracts.errors import TaskError
 from scoutbee.contracts.learning import Chunk, ModelArtifact, Predictions, TrainingRequest, TrainingRound
-from scoutbee.models.acquisition import AcquisitionContext, constant, make_acquisition, top_order
+from scoutbee.models.acquisition import AcquisitionContext, make_acquisition, top_order
+from scoutbee.models.ensemble import Ensemble
+from scoutbee.models.opening import Opener, make_opening
+from scoutbee.models.registry import make_surrogate
 from scoutbee.models.surrogate import LARGEST_VALUE, TrainingData
 from scoutbee.models.tasks import infer, train
 
 from .options import LearningOptions
 from .search_space import SearchSpace
+
+logger = logging.getLogger(__name__)
 
 _SEEDS, _RANKING = 0, 1
 """First words of the seeds of what is drawn, so that no two draws share a stream."""
@@ -93,15 +99,16 @@ class EnsembleSearch(ABC):
         return {SIMULATE: self.simulate(), TRAIN: train, INFER: infer}
 
     def seeds(self) -> Iterator[Candidate]:
-        """Random order, or nothing where there is enough to learn from at once.
+        """The order of the surrogate's opening where enough is known to learn from, otherwise a random one.
 
-        With a first ranking seconds away, random picks would only waste simulations.
+        Nothing where a first ranking is near and there is no opening: random picks would only waste simulations.
         """
-        if self._initial_models or len(self.space.known_rows) >= self.learning.minimum_observations:
-            return
-        order = np.random.default_rng((self.learning.seed, _SEEDS)).permutation(self.space.size)
-        for row in order[~np.isin(order, self._excluded)]:
-            yield self._candidate(int(row), Choice(ranking=0))
+        if len(self.space.known_rows) >= self.learning.minimum_observations:
+            yield from self._opening()
+        elif not self._initial_models:
+            order = np.random.default_rng((self.learning.seed, _SEEDS)).permutation(self.space.size)
+            for row in order[~np.isin(order, self._excluded)]:
+                yield self._candidate(int(row), Choice(ranking=0))
 
     def read(self, candidate: Candidate, output: Mapping[str, Any]) -> Observation:
         """The objective's value from the output.
@@ -156,30 +163,45 @@ class EnsembleSearch(ABC):
         """The candidates, in pieces of ``candidates_per_task``."""
         if self._chunks is None:
             step, size = self.learning.candidates_per_task, self.space.size
-            pieces = [slice(start, min(start + step, size)) for start in range(0, size, step)]
+            bounds = [(start, min(start + step, size)) for start in range(0, size, step)]
             self._chunks = tuple(
-                Chunk(i, self.space.features.take(piece), piece.stop - piece.start) for i, piece in enumerate(pieces)
+                Chunk(i, self.space.piece(*bound, by_file=self.learning.features_by_file), bound[1] - bound[0])
+                for i, bound in enumerate(bounds)
             )
         return self._chunks
 
     def rank(self, predictions: Predictions, snapshot: Snapshot, number: int) -> Ranking:
         """Best score first; only what is asked for becomes candidates."""
-        matrix = predictions.matrix()
+        ensemble = Ensemble(predictions.arrays, self.objective.sign)  # acquisition functions look for the largest
         rng = np.random.default_rng((self.learning.seed, _RANKING, number))
-        # Acquisition functions look for the largest.
-        upward = matrix if self.objective.maximize else -matrix
-        scores = self._acquisition(upward, AcquisitionContext(rng, self._best(snapshot)))
+        scores = self._acquisition(ensemble, AcquisitionContext(rng, self._best(snapshot)))
         taken = np.concatenate([snapshot.taken_rows, self._excluded])
         generation = max(version.generation for version in predictions.versions)
 
         def produce() -> Iterator[Candidate]:
             for row in top_order(scores, taken):
-                predicted = matrix[:, row].astype(np.float64)
-                std = float(predicted.std()) if len(predicted) > 1 else None  # one model says nothing of its doubt
-                choice = Choice(number, float(scores[row]), float(predicted.mean()), std, generation)
-                yield self._candidate(int(row), choice)
+                mean, std = ensemble.predicted(row)
+                doubt = std if ensemble.members > 1 else None  # one model says nothing of its doubt
+                yield self._candidate(row, Choice(number, float(scores[row]), mean, doubt, generation))
 
-        return Ranking(produce(), self.space.size, self._warnings(predictions, matrix))
+        return Ranking(produce(), self.space.size, self._warnings(predictions, ensemble))
+
+    def _opening(self) -> Iterator[Candidate]:
+        surrogate = make_surrogate(self.learning.surrogate, self.learning.surrogate_settings)
+        if not isinstance(surrogate, Opener):
+            return
+        space = self.space
+        try:
+            opening = make_opening(surrogate, space.features, space.size, space.known_rows, space.known_values)
+        except TaskError:
+            logger.exception('There is no opening; the first candidates are those of the first ranking')
+            return
+        rng = np.random.default_rng((self.learning.seed, _RANKING, 0))
+        alone = Ensemble(((opening.values,),), self.objective.sign)
+        scores = self._acquisition(alone, AcquisitionContext(rng, self._best(Snapshot())))
+        for place in top_order(scores, np.flatnonzero(np.isin(opening.rows, self._excluded))):
+            choice = Choice(0, float(scores[place]), float(opening.values[place]))
+            yield self._candidate(int(opening.rows[place]), choice)
 
     def _candidate(self, row: int, choice: Choice) -> Candidate:
         return Candidate(self.key(row), self.args(row), row, choice)
@@ -200,10 +222,10 @@ class EnsembleSearch(ABC):
             return None
         return float((self.objective.sign * values).max())
 
-    def _warnings(self, predictions: Predictions, matrix: NDArray[np.float32]) -> list[str]:
+    def _warnings(self, predictions: Predictions, ensemble: Ensemble) -> list[str]:
         return [
-            f'Model {version} predicts the same value ({row[0]:.6g}) for all {matrix.shape[1]:,} candidates, so that '
-            'it orders nothing; look at its training, or choose another surrogate.'
-            for version, row in zip(predictions.versions, matrix, strict=True)
-            if constant(row[np.newaxis])
+            f'Model {predictions.versions[place]} predicts the same value ({predictions.arrays[place][0][0]:.6g}) for '
+            f'all {ensemble.size:,} candidates, so that it orders nothing; look at its training, or choose another '
+            'surrogate.'
+            for place in ensemble.constant_members()
         ]

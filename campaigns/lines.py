@@ -10,7 +10,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from scoutbee.contracts.errors import ConfigurationError
 
@@ -21,11 +21,45 @@ _BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b'\x1f\x8b'
 
 
+class Block(NamedTuple):
+    """Some lines of a file, one after another.
+
+    Attributes:
+        first: Number of the first of them, from 1.
+        content: The lines, each but the last with its line feed; None for one line that is much too long.
+    """
+
+    first: int
+    content: bytes | None
+
+
 def iterate_lines(path: Path, field: str) -> Iterator[tuple[int, bytes | None]]:
     """The lines of a file with their numbers, from 1, without line endings.
 
-    Whether it is gzipped is seen from its content, not from its name. A line longer than ``MAX_LINE_BYTES`` comes as
-    None. What follows the last line feed is a line if it is not empty.
+    A line longer than ``MAX_LINE_BYTES`` comes as None. What follows the last line feed is a line if it is not empty.
+
+    Args:
+        path: The file.
+        field: Name of the setting that named it, for messages.
+
+    Raises:
+        ConfigurationError: As ``iterate_blocks`` does.
+    """
+    for first, content in iterate_blocks(path, field):
+        lines = [None] if content is None else content.split(b'\n')
+        for number, line in enumerate(lines, first):
+            yield number, None if line is None else trimmed(line)
+
+
+def trimmed(line: bytes) -> bytes | None:
+    """A line without what other systems put before the line feed; None if it is too long."""
+    return None if len(line) > MAX_LINE_BYTES else line.rstrip(b'\r')
+
+
+def iterate_blocks(path: Path, field: str) -> Iterator[Block]:
+    """The lines of a file, about a megabyte at a time.
+
+    Whether it is gzipped is seen from its content, not from its name.
 
     Args:
         path: The file.
@@ -40,7 +74,10 @@ def iterate_lines(path: Path, field: str) -> Iterator[tuple[int, bytes | None]]:
         with path.open('rb') as raw:
             packed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
-            yield from enumerate(_split(cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw), start=1)
+            first = 1
+            for content in _split(cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw):
+                yield Block(first, content)
+                first += 1 if content is None else content.count(b'\n') + 1
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ConfigurationError(
             f'{field}: {path} is a gzip archive that is damaged or not whole ({error}); fetch or pack it again.'
@@ -60,15 +97,18 @@ def _check_ordinary(path: Path, field: str) -> None:
 
 
 def _split(file: BinaryIO) -> Iterator[bytes | None]:
+    """Whole lines, without the line feed of the last; None for one that is longer than it may be."""
     rest = b''
     overlong = False
     while block := file.read(_BLOCK_BYTES):
-        lines = (rest + block).split(b'\n')
-        rest = lines.pop()
-        for line in lines:
-            yield None if overlong or len(line) > MAX_LINE_BYTES else line.rstrip(b'\r')
+        whole, feed, rest = (rest + block).rpartition(b'\n')
+        if feed and overlong:
+            yield None
+            _, feed, whole = whole.partition(b'\n')
             overlong = False
+        if feed:
+            yield whole
         if len(rest) > MAX_LINE_BYTES:  # Forget the beginning of a line that is too long already.
             rest, overlong = b'', True
     if rest or overlong:
-        yield None if overlong or len(rest) > MAX_LINE_BYTES else rest.rstrip(b'\r')
+        yield None if overlong else rest

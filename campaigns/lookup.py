@@ -117,7 +117,7 @@ def make_lookup(options: LookupOptions, cache_dir: Path, report: Report) -> Look
     values[screened.unusable] = np.nan
     drawn = np.random.default_rng((learning.seed, _KNOWN)).permutation(np.flatnonzero(np.isfinite(values)))
     known = np.sort(drawn[: options.known])
-    space = SearchSpace(screened.features, len(found), known, values[known], screened.unusable)
+    space = SearchSpace(screened.features, len(found), known, values[known], screened.unusable, screened.files)
     return Lookup(space, found.smiles, values, options)
 
 

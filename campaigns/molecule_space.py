@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import ConfigurationError
+from scoutbee.models.space_cache import NothingUsable
 from scoutbee.models.surrogate import Featurizer
+from scoutbee.models.texts import Texts
 
 from .rejects import Rejects
-from .screening import NothingUsable, featurize_screened
+from .screening import featurize_screened
 from .search_space import SearchSpace
 from .smiles_files import Molecules, nothing_left, read_molecules
 
@@ -68,11 +70,12 @@ def read_molecule_space(
         if known is not None:
             reject_unusable(known, np.flatnonzero(~usable), training_rejects, 'training_set')
     report_file(report, 'search_space', candidates, rejects)
+    files = screened.files
     if known is None:
-        return SearchSpace(screened.features, len(candidates), unusable=unusable), candidates.smiles
+        return SearchSpace(screened.features, len(candidates), unusable=unusable, files=files), candidates.smiles
     report_file(report, 'training_set', known, training_rejects)
     values = known.values[usable]
-    return SearchSpace(screened.features, len(candidates), rows[usable], values, unusable), candidates.smiles
+    return SearchSpace(screened.features, len(candidates), rows[usable], values, unusable, files), candidates.smiles
 
 
 @contextmanager
@@ -96,7 +99,7 @@ def reject_unusable(molecules: Molecules, indices: NDArray[np.int64], rejects: R
         ConfigurationError: If those are all.
     """
     for index in indices:
-        rejects.add(molecules.lines[index], NOT_A_MOLECULE, molecules.smiles[index])
+        rejects.add(int(molecules.lines[index]), NOT_A_MOLECULE, molecules.smiles[index])
     if len(indices) == len(molecules):
         raise ConfigurationError(nothing_left(molecules, field, rejects))
 
@@ -118,14 +121,11 @@ def report_file(report: Report, field: str, molecules: Molecules, rejects: Rejec
         )
 
 
-def stack(candidates: Molecules, known: Molecules | None) -> tuple[Sequence[str], NDArray[np.int64]]:
+def stack(candidates: Molecules, known: Molecules | None) -> tuple[Texts, NDArray[np.int64]]:
     """The candidates followed by what else is known, and the row of each known molecule among them."""
     if known is None:
         return candidates.smiles, np.empty(0, dtype=np.int64)
-    # Look the few up among the many: an index of the many would cost more memory than their features.
-    wanted = set(known.smiles)
-    row_of = {smiles: row for row, smiles in enumerate(candidates.smiles) if smiles in wanted}
-    extra = [smiles for smiles in known.smiles if smiles not in row_of]
-    row_of.update((smiles, len(candidates) + i) for i, smiles in enumerate(extra))
-    rows = np.array([row_of[smiles] for smiles in known.smiles], dtype=np.int64)
-    return [*candidates.smiles, *extra] if extra else candidates.smiles, rows
+    rows = candidates.smiles.find(known.smiles)
+    extra = np.flatnonzero(rows < 0)
+    rows[extra] = len(candidates) + np.arange(len(extra))
+    return candidates.smiles.joined(known.smiles.take(extra)) if len(extra) else candidates.smiles, rows

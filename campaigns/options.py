@@ -25,6 +25,11 @@ class LearningOptions(BaseModel):
     )
     beta: float = Field(1.0, ge=0, allow_inf_nan=False, description='Weight of the uncertainty in UCB.')
     candidates_per_task: int = Field(20_000, ge=1, description='Candidates in one inference task.')
+    features_by_file: bool = Field(
+        False,
+        description='Whether inference workers see the folder where features are cached, so that they are told rows of '
+        'its files instead of being sent what is in them.',
+    )
     seed: int = Field(0, ge=0, description='Seed of everything random.')
     enough_found: int | None = Field(
         None, ge=1, description='Candidates above the threshold that end the campaign; any number if not given.'

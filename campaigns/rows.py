@@ -10,6 +10,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from string import ascii_letters, digits
 from typing import NamedTuple
 
 from scoutbee.contracts.errors import ConfigurationError
@@ -33,9 +34,11 @@ NOT_SMILES = 'not written as SMILES'
 BRACKETS = 'with unbalanced brackets'
 LONG_SMILES = f'with a SMILES longer than {MAX_SMILES:,} characters'
 
-_PATTERN = r'[A-Za-z\[*][A-Za-z0-9@+\-\[\]()=#$:/\\%.*~]*'
-_SMILES = re.compile(_PATTERN).fullmatch
-_PLAIN = re.compile(_PATTERN.encode()).fullmatch
+FIRST_LETTERS = f'{ascii_letters}[*'
+LETTERS = f'{FIRST_LETTERS}{digits}@+-]()=#$:/\\%.~'
+"""Characters with which a SMILES begins, and those that it may hold."""
+
+_SMILES = re.compile(f'[{re.escape(FIRST_LETTERS)}][{re.escape(LETTERS)}]*').fullmatch
 _DELIMITERS = (',', ';', '\t')
 
 
@@ -74,34 +77,40 @@ def iterate_rows(path: Path, field: str, value_column: str | None = None) -> Ite
     Raises:
         ConfigurationError: If the file's format is unknown, it cannot be read, or a column is not there.
     """
-    table = _is_table(path, field)
-    if value_column is not None and not table:
-        raise ConfigurationError(
-            f'{field}: expected a .csv file with the columns {SMILES_COLUMN} and {value_column}, got {path}.'
-        )
-    parse: Parse | None = None if table else _parse_smi
+    if not is_table(path, field):
+        if value_column is not None:
+            raise ConfigurationError(
+                f'{field}: expected a .csv file with the columns {SMILES_COLUMN} and {value_column}, got {path}.'
+            )
+        yield from (smi_row(number, line) for number, line in iterate_lines(path, field))
+        return
+    parse: Parse | None = None
     for number, line in iterate_lines(path, field):
-        if not table and line is not None and _PLAIN(line) is not None and number > 1:
-            # Nearly every line of a large file is a SMILES and nothing else; this costs a third of the rest.
-            smiles = line.decode('ascii')
-            yield Row(number, smiles, '', _unlikely(smiles), line)
-            continue
         reason, text = _as_text(line, first=number == 1)
         if reason is not None:
             if parse is None and not (line or b'').startswith(b'#'):
                 raise ConfigurationError(_bad_header(path, field, reason))
             yield Row(number, '', '', reason, line)
-        elif not text.strip() or (text[0] == '#' and (parse is None or not table)):
+        elif not text.strip() or (text[0] == '#' and parse is None):
             yield None
         elif parse is None:
             parse = _table_parser(text, path, field, value_column)
-            yield None
-        elif number == 1 and text.split(None, 1)[0].lower() == SMILES_COLUMN:
             yield None
         else:
             yield _row(number, line, parse(text))
     if parse is None:
         raise ConfigurationError(_bad_header(path, field, 'without text'))
+
+
+def smi_row(number: int, line: bytes | None) -> Row | None:
+    """A line of a ``.smi`` file; None where it is blank, a comment or a header."""
+    reason, text = _as_text(line, first=number == 1)
+    if reason is not None:
+        return Row(number, '', '', reason, line)
+    if not text.strip() or text[0] == '#':
+        return None
+    smiles = text.split(None, 1)[0]
+    return None if number == 1 and smiles.lower() == SMILES_COLUMN else _row(number, line, (smiles, ''))
 
 
 def check_smiles(smiles: str) -> str | None:
@@ -110,11 +119,6 @@ def check_smiles(smiles: str) -> str | None:
         return NO_SMILES
     if _SMILES(smiles) is None:
         return NOT_SMILES
-    return _unlikely(smiles)
-
-
-def _unlikely(smiles: str) -> str | None:
-    """What is wrong with a text of the right characters."""
     if len(smiles) > MAX_SMILES:
         return LONG_SMILES
     balanced = smiles.count('(') == smiles.count(')') and smiles.count('[') == smiles.count(']')
@@ -128,7 +132,12 @@ def _bad_header(path: Path, field: str, reason: str) -> str:
     )
 
 
-def _is_table(path: Path, field: str) -> bool:
+def is_table(path: Path, field: str) -> bool:
+    """Whether a file is one of rows and columns, by its name.
+
+    Raises:
+        ConfigurationError: If it is of none of ``FORMATS``.
+    """
     name = path.name.lower().removesuffix('.gz')
     if not name.endswith(('.smi', '.csv')):
         raise ConfigurationError(f'{field}: expected a file named *{", *".join(FORMATS)}, got {path}.')
@@ -154,10 +163,6 @@ def _row(number: int, line: bytes | None, cells: tuple[str, str] | None) -> Row:
     smiles, value = cells
     reason = check_smiles(smiles)
     return Row(number, '' if reason else smiles, value, reason, line)
-
-
-def _parse_smi(text: str) -> tuple[str, str]:
-    return text.split(None, 1)[0], ''
 
 
 def _table_parser(header: str, path: Path, field: str, value_column: str | None) -> Parse:

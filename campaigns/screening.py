@@ -1,100 +1,26 @@
-"""Features of everything that has some: what cannot be featurized is found, replaced by a stand-in, and remembered.
-
-A search space keeps its rows that way: row ``i`` of the features is line ``i`` of what was read, whatever was wrong
-with some of them, and what was wrong is cached with the features.
-"""
+"""Features of everything that has some, from the cache, while a person who waits for them is told how far it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from scoutbee.contracts.errors import InputTaskError
-from scoutbee.models.space_cache import cached_bytes, cached_features
-from scoutbee.models.surrogate import Features, Featurizer, Progress, silent
+from scoutbee.models.space_cache import FeaturedSpace, cached_bytes, cached_space
+from scoutbee.models.surrogate import Featurizer
 
 _FOLDER = 'features'
-_UNUSABLE = 'screening_unusable'
 _MANY = 8_000
 """Inputs from which a person may wait long enough to want to know how far it is."""
 
-
-class NothingUsable(InputTaskError):
-    """Not one input has features, so that there is nothing to stand in for the others."""
-
-
-@dataclass(frozen=True)
-class Screened:
-    """Features of ``n`` inputs, some of which are stand-ins.
-
-    Attributes:
-        features: Features of the inputs, ``n``, or of the stand-in where an input has none.
-        unusable: Which inputs have none; shape (unusable,), int64, sorted.
-    """
-
-    features: Features
-    unusable: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def take(self, rows: NDArray[np.int64] | slice) -> Screened:
-        """The inputs in these rows, in this order."""
-        chosen = np.arange(len(self))[rows]
-        return Screened(self.features.take(rows), np.flatnonzero(np.isin(chosen, self.unusable)).astype(np.int64))
-
-    def arrays(self) -> Mapping[str, NDArray[Any]]:
-        """Those of the features, and what is unusable."""
-        return {**self.features.arrays(), _UNUSABLE: self.unusable}
-
-
-@dataclass(frozen=True)
-class ScreeningFeaturizer:
-    """Makes ``Screened`` features by another featurizer.
-
-    Attributes:
-        inner: What makes the features.
-    """
-
-    inner: Featurizer
-
-    @property
-    def name(self) -> str:
-        """Name and version of the features."""
-        return f'screened-1-{self.inner.name}'
-
-    def featurize(self, inputs: Sequence[Any], progress: Progress = silent) -> Screened:
-        """Features of ``n`` inputs, where what has none is stood in for.
-
-        Raises:
-            NothingUsable: If not one of them has any.
-        """
-        found = self.inner.screen(inputs, progress)
-        if not len(found.unusable):
-            return Screened(found.features, found.unusable)
-        if len(found.unusable) == len(inputs):
-            raise NothingUsable(f'Expected at least one input that has features, got {len(inputs):,} that have none.')
-        usable = np.ones(len(inputs), dtype=bool)
-        usable[found.unusable] = False
-        # Row of each input in the features; the first stands in for what has none.
-        rows = np.where(usable, np.cumsum(usable) - 1, 0)
-        return Screened(found.features.take(rows), found.unusable)
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> Screened:
-        """The inverse of ``Screened.arrays``, without copying."""
-        inner = {name: array for name, array in arrays.items() if name != _UNUSABLE}
-        return Screened(self.inner.restore(inner), np.asarray(arrays[_UNUSABLE]))
+_TELL_SECONDS = 30.0
+"""How often one is told, besides at every tenth."""
 
 
 def featurize_screened(
-    featurizer: Featurizer, inputs: Sequence[Any], cache_dir: Path, report: Callable[[str], None]
-) -> Screened:
-    """Features of all inputs that have some, from the cache where they were computed before.
+    featurizer: Featurizer, inputs: Sequence[str], cache_dir: Path, report: Callable[[str], None]
+) -> FeaturedSpace:
+    """Features of all inputs that have some, from the cache where it has them.
 
     Args:
         featurizer: What makes them.
@@ -106,13 +32,10 @@ def featurize_screened(
         ConfigurationError: If the cache cannot be written.
         NothingUsable: If not one input has features.
     """
-    progress = _Sentences(report)
-    screened = cached_features(ScreeningFeaturizer(featurizer), inputs, cache_dir / _FOLDER, progress)
-    assert isinstance(screened, Screened)  # What the featurizer restores, whose type the cache cannot know.
-    return screened
+    return cached_space(featurizer, inputs, cache_dir / _FOLDER, _Sentences(report))
 
 
-def screened_bytes(featurizer: Featurizer, inputs: Sequence[Any], cache_dir: Path) -> int | None:
+def screened_bytes(featurizer: Featurizer, inputs: Sequence[str], cache_dir: Path) -> int | None:
     """Bytes of the features of all inputs, where the cache has them.
 
     Args:
@@ -120,23 +43,42 @@ def screened_bytes(featurizer: Featurizer, inputs: Sequence[Any], cache_dir: Pat
         inputs: What a person wrote about each candidate.
         cache_dir: Where ``featurize_screened`` keeps features.
     """
-    return cached_bytes(ScreeningFeaturizer(featurizer), inputs, cache_dir / _FOLDER)
+    return cached_bytes(featurizer, inputs, cache_dir / _FOLDER)
 
 
 class _Sentences:
-    """Progress in tenths, as sentences, where there is much to do."""
+    """Progress in tenths, or twice a minute, as sentences with the time that is left, where there is much to do."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
-        self._told = -1
+        self._begun: tuple[float, int] | None = None  # when, and how many were there already
+        self._tenth = -1
+        self._told = 0.0
 
     def __call__(self, done: int, total: int) -> None:
-        tenth = 10 * done // max(total, 1)
-        begun = self._told >= 0
-        if total < _MANY or tenth <= self._told or (done == total and not begun):
-            return  # Few, told already, or all there from the beginning.
-        self._told = tenth
-        if done:
-            self._report(f'Features: {done:,} of {total:,} candidates have theirs.')
+        if total < _MANY or (done == total and self._begun is None):
+            return  # Few, or all there from the beginning.
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = now, done
+            self._report(_beginning(done, total))
+        elif 10 * done // total > self._tenth or now - self._told > _TELL_SECONDS:
+            self._report(f'Features: {done:,} of {total:,} candidates have theirs{self._left(now, done, total)}.')
         else:
-            self._report(f'Features: computing those of {total:,} candidates; the cache keeps them for the next time.')
+            return
+        self._tenth, self._told = 10 * done // total, now
+
+    def _left(self, now: float, done: int, total: int) -> str:
+        assert self._begun is not None
+        since, before = self._begun
+        if done in (total, before):
+            return ''
+        seconds = (now - since) * (total - done) / (done - before)
+        return f'; about {seconds / 60:.0f} min left' if seconds >= 90 else f'; about {seconds:.0f} s left'
+
+
+def _beginning(done: int, total: int) -> str:
+    kept = 'the cache keeps them for the next time'
+    if done:
+        return f'Features: going on from {done:,} of {total:,} candidates; {kept}.'
+    return f'Features: computing those of {total:,} candidates; {kept}.'

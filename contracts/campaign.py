@@ -78,7 +78,8 @@ class Campaign(Protocol):
 
         * ``simulate(*candidate.args) -> dict``: plain data that JSON can hold
         * ``train(data, *request.args) -> ModelArtifact``
-        * ``infer(artifact, chunk_data) -> array``
+        * ``infer(artifacts, chunk_data) -> array`` of what each of several models predicts, one row a model; the
+          models may be any of the campaign's, in any company
         """
         ...
 

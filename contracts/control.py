@@ -5,8 +5,8 @@ every result of that topic that was sent before it.
 """
 
 ROLL_CALL = 'roll_call'
-"""No arguments. The value is a tuple of the ids of all tasks of the topic that the task server has taken and not
-answered; ``task_info`` comes back as it was."""
+"""One argument, a tuple of task ids. The value is a tuple of those that the task server has taken and not answered;
+``task_info`` comes back as it was."""
 
 CANCEL = 'cancel'
 """One argument, a tuple of task ids. Those that have not begun are answered as failed, of kind ``cancelled``; then the

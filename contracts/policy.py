@@ -63,9 +63,14 @@ class Policy(BaseModel):
     )
     share_learners: bool = Field(
         False,
-        description='Train and infer on the same workers: each model is asked before the next one is trained.',
+        description='Train and infer on the same workers: the first model is asked before the others are trained.',
     )
-    prefetch: int = Field(0, ge=0, description='Simulations kept queued beyond the number of workers.')
+    prefetch: int | None = Field(
+        None,
+        ge=0,
+        description='Simulations kept queued beyond the number of workers; if not given, as many as hide the way to '
+        'and fro where simulations are short, and none where they are long.',
+    )
     slots: Slots = Field(default_factory=Slots, description='Tasks of each kind at once.')
     slot_moves: tuple[SlotMove, ...] = Field((), description='How slots move between kinds of task.')
 

@@ -22,10 +22,12 @@ from scoutbee.fabric.depots import RunDepot, make_depot
 from scoutbee.fabric.engines import Engine, make_engine
 from scoutbee.fabric.errors import QueuesLostError
 from scoutbee.fabric.methods import task_functions
+from scoutbee.fabric.processes import collect_rarely
 from scoutbee.fabric.queues import SecureRedisQueues
 from scoutbee.fabric.reach import with_address
 from scoutbee.fabric.redis_environment import forget_password
 from scoutbee.fabric.redis_server import EmbeddedRedis
+from scoutbee.fabric.server_process import ServerProcess
 from scoutbee.fabric.sites import Site
 from scoutbee.fabric.stores import Places, TopicStore
 from scoutbee.traces.errors import TraceError
@@ -41,18 +43,20 @@ from .placement import site_of
 from .run_directory import RunDirectory
 from .settings import Settings
 from .shelf import RunShelf
+from .stages import Stages
 from .walltime import TimeLimit
 from .watch import Watch, interrupt
 
 logger = logging.getLogger(__name__)
 
 
-def run_campaign(settings: Settings, interrupts: Interrupts) -> int:
+def run_campaign(settings: Settings, interrupts: Interrupts, server: ServerProcess) -> int:
     """Run a campaign to its end.
 
     Args:
         settings: The settings of the run, checked.
         interrupts: What tells it to stop.
+        server: The process of its task server, which waits to be told what to serve.
 
     Returns:
         The exit status.
@@ -61,6 +65,8 @@ def run_campaign(settings: Settings, interrupts: Interrupts) -> int:
         ConfigurationError: If something in the settings cannot be used; nothing was started then.
         KeyboardInterrupt: If it was interrupted before the campaign began; all that was started has been stopped.
     """
+    stages = Stages()
+    stages.done('imports')
     say = _say_nothing if settings.quiet else _say
     limit = TimeLimit.of_process(settings.max_hours)
     if limit is not None:
@@ -71,6 +77,7 @@ def run_campaign(settings: Settings, interrupts: Interrupts) -> int:
     policy = settings.policy_for(workers, share_learners=shared)
     external = _external_redis(settings)
     campaign = build_campaign(settings, cache_directory(), say)
+    stages.done('campaign')
     if settings.resume is not None:
         directory = RunDirectory.reopen(settings.resume, settings, sys.argv[1:], say)
     else:
@@ -79,7 +86,7 @@ def run_campaign(settings: Settings, interrupts: Interrupts) -> int:
         directory.log()
         for chatty in ('colmena', 'parsl', 'proxystore'):  # a line a task, which the trace has already
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        plan = _Plan(settings, site, workers, policy, campaign, directory, limit, external)
+        plan = _Plan(settings, site, workers, policy, campaign, directory, limit, external, server, stages)
         try:
             ended = _run(plan, say, interrupts)
             status = conclude(ended.end, interrupts)
@@ -105,6 +112,8 @@ class _Plan:
     directory: RunDirectory
     limit: TimeLimit | None
     redis: RedisAddress | None
+    server: ServerProcess
+    stages: Stages
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,7 @@ def _run(plan: _Plan, say: Callable[[str], None], interrupts: Interrupts) -> _En
         redis, address = stack.enter_context(_redis(plan, leftovers))
         external = address if redis is None else None
         leftovers.clear(external)
+        plan.stages.done('Redis')
         traces = stack.enter_context(TraceWriter(plan.directory.path))
         places = leftovers.begin(
             address,
@@ -151,8 +161,11 @@ def _run(plan: _Plan, say: Callable[[str], None], interrupts: Interrupts) -> _En
         if plan.limit is not None:
             traces.event('driver', 'time_limit', plan.limit.sentence, hours=plan.limit.hours_left())
         say(f'The run directory is {plan.directory.path}')
+        plan.stages.done('stores and agents')
+        logger.info('Ready to set out after %s', plan.stages)
         interrupts.tell(lambda: interrupt(thinker))
         with view:
+            collect_rarely()
             thinker.start()
             with_agents = Watch(thinker, engine, queues, redis, interrupts).until_the_end()
         interrupts.hold()
@@ -180,6 +193,7 @@ def _engine(plan: _Plan, queues: SecureRedisQueues, stack: ExitStack) -> Engine:
         plan.directory.path,
         preloads(plan.settings),
         deadlines=plan.policy.deadlines.model_dump(exclude_none=True),
+        process=plan.server,
     )
     stack.callback(engine.stop)
     engine.start()

@@ -14,6 +14,7 @@ from scoutbee.campaigns.registry import make_campaign
 from scoutbee.contracts.campaign import INFER, SIMULATE, TRAIN, Campaign
 from scoutbee.contracts.errors import ConfigurationError
 
+from .placement import site_of
 from .settings import Settings
 
 Report = Callable[[str], None]
@@ -89,8 +90,8 @@ def preloads(settings: Settings) -> Mapping[str, tuple[str, ...]]:
 
 
 _LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    'mpnn': ('scoutbee.models.mpnn_engine',),
-    'fingerprint': ('sklearn.linear_model', 'scipy.sparse.linalg'),
+    'mpnn': ('scipy.sparse', 'threadpoolctl'),
+    'fingerprint': ('scipy.sparse.linalg',),
     'gaussian_process': ('sklearn.gaussian_process',),
 }
 """What each surrogate imports when it is first used."""
@@ -108,5 +109,6 @@ def _learning(settings: Settings) -> dict[str, Any]:
         'acquisition': settings.acquisition,
         'beta': settings.beta,
         'candidates_per_task': settings.molecules_per_ml_task,
+        'features_by_file': site_of(settings).sees_driver_files(INFER),
         'seed': settings.seed,
     }

@@ -58,19 +58,26 @@ def _let_go_of_output() -> None:
 
 
 def _run(settings: Settings, interrupts: Interrupts) -> int:
-    _check_site(settings)
+    engine = _check_site(settings)
     if settings.dry_run:
         from .dry_run import describe
 
         print(describe(settings))
         return COMPLETED
     _check_installation()
-    from .assembly import run_campaign
+    from scoutbee.fabric.server_process import ServerProcess
 
-    return run_campaign(settings, interrupts)
+    # It imports an engine while this process imports the rest and reads the search space, which takes as long.
+    with ServerProcess(engine) as server:
+        from scoutbee.fabric import lean_proxystore  # noqa: F401 - before all that imports Colmena
+
+        from .assembly import run_campaign
+
+        return run_campaign(settings, interrupts, server)
 
 
-def _check_site(settings: Settings) -> None:
+def _check_site(settings: Settings) -> str:
+    """See that there is such a site, with as many workers as the policy supposes; returns its engine."""
     from scoutbee.contracts.campaign import KINDS
     from scoutbee.fabric.sites import load_site
 
@@ -79,6 +86,7 @@ def _check_site(settings: Settings) -> None:
     except ConfigurationError as error:
         raise ConfigurationError(f'{title("site")}: {error}') from error
     settings.policy_for({kind: site.workers(kind) for kind in KINDS})
+    return settings.engine_for(site.engine)
 
 
 def _check_installation() -> None:

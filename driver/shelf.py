@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterable
@@ -31,10 +32,10 @@ class DamagedPredictionsError(ScoutbeeError):
 class RunShelf:
     """Keeps every trained model, and the predictions that a ranking may still need, in files of the run directory.
 
-    ``models/g3m1.npz`` is a model. ``predictions/g3m1.npy`` holds what that model predicted: chunk after chunk, in the
-    order they came, each an ordinary ``.npy`` array behind its length and its checksum (8 bytes, and 4 of CRC-32,
-    little-endian). Where the arrays begin is in the ledger; what no record points at was written by a process that
-    died, and is never read.
+    ``models/g3m1.npz`` is a model. ``predictions/g3.npy`` holds what the models of that generation predicted: answer
+    after answer, in the order they came, each an ordinary ``.npy`` array behind its length and its checksum (8 bytes,
+    and 4 of CRC-32, little-endian). Where the arrays begin, and whose their rows are, is in the ledger; what no record
+    points at was written by a process that died, and is never read.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -66,12 +67,12 @@ class RunShelf:
         """
         return TrainedModel(version, load_artifact(self._run_dir / file))
 
-    def keep(self, version: ModelVersion, values: NDArray[Any]) -> tuple[str, int]:
-        """Keep what a model predicted for one chunk.
+    def keep(self, generation: int, values: NDArray[Any]) -> tuple[str, int]:
+        """Keep what models that were asked together predicted for one chunk.
 
         Args:
-            version: The model.
-            values: Its predictions, shape (rows of the chunk, ...).
+            generation: Of the models.
+            values: Their predictions, shape (models, rows of the chunk, ...).
 
         Returns:
             The file, relative to the run directory, and where in it they begin, in bytes.
@@ -83,7 +84,7 @@ class RunShelf:
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
         content = buffer.getvalue()
-        file = f'{PREDICTIONS_FOLDER}/{version}.npy'
+        file = f'{PREDICTIONS_FOLDER}/g{generation}.npy'
         path = self._run_dir / file
         path.parent.mkdir(exist_ok=True)
         with path.open('ab', buffering=0) as out:
@@ -123,20 +124,20 @@ class RunShelf:
         return values
 
     def discard_predictions(self, standing: Iterable[ModelVersion]) -> None:
-        """Delete the predictions of models that are superseded.
+        """Delete the predictions of generations that are superseded.
 
         Args:
-            standing: For each member the version that a ranking on disk stands on; its older ones go.
+            standing: For each member the version that a ranking on disk stands on. Generations older than the newest
+                of them that have no model among them go.
 
         Raises:
             OSError: If a file cannot be deleted.
         """
-        newest = {version.member: version for version in standing}
-        for path in (self._run_dir / PREDICTIONS_FOLDER).glob('*.npy'):
-            with contextlib.suppress(ValueError):  # not one of ours
-                version = ModelVersion.parse(path.stem)
-                if version.member in newest and version < newest[version.member]:
-                    path.unlink(missing_ok=True)
+        generations = {version.generation for version in standing}
+        for path in (self._run_dir / PREDICTIONS_FOLDER).glob('g*.npy'):
+            match = re.fullmatch(r'g(\d{1,9})', path.stem)  # else it is not one of ours
+            if match and int(match[1]) not in generations and int(match[1]) < max(generations, default=0):
+                path.unlink(missing_ok=True)
 
 
 def _write(out: io.FileIO, content: bytes) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pickle
 import platform
+import select
 import signal
 import subprocess
 import sys
@@ -49,6 +51,8 @@ class Child:
         self._owner = os.getppid()
         self._output = Output()
         self._pipe, theirs = Pipe()
+        self._poll = select.poll()  # the pipe's own makes one for every wait
+        self._poll.register(self._pipe.fileno(), select.POLLIN)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, '-c', _BOOT, str(theirs.fileno()), *sys.path],
@@ -96,7 +100,7 @@ class Child:
         end = None if seconds is None else time.monotonic() + seconds
         while True:
             left = _LOOK_SECONDS if end is None else min(_LOOK_SECONDS, end - time.monotonic())
-            if self._pipe.poll(max(left, 0.0)):
+            if self._has_message(left):
                 message = self._pipe.recv_bytes()
                 self._output.pass_on()
                 return message
@@ -104,10 +108,14 @@ class Child:
                 return None
             self._look()
 
+    def _has_message(self, seconds: float) -> bool:
+        """Whether it has sent something, or has died; waits so long for it."""
+        return bool(self._poll.poll(math.ceil(1000 * max(seconds, 0.0))))
+
     def _look(self) -> None:
         self._output.pass_on()
         # What a task has started may hold the pipe open.
-        if not self.is_alive() and not self._pipe.poll():
+        if not self.is_alive() and not self._has_message(0.0):
             raise EOFError
         if os.getppid() != self._owner:
             raise EngineLostError(f'What had started process {os.getpid()} on {platform.node()} is gone.')

@@ -59,7 +59,7 @@ def engine_kind_of(error: BaseException) -> FailureKind:
     was told to end, is not (lost), nor is one whose worker could not be started.
     """
     names = _names(error)
-    if isinstance(error, WorkerLostError) or 'WorkerLost' in names:  # the second is Parsl's
+    if is_lost_worker(error):
         return FailureKind.KILLED
     if isinstance(error, DeadlineError):
         return FailureKind.DEADLINE
@@ -68,6 +68,11 @@ def engine_kind_of(error: BaseException) -> FailureKind:
     if isinstance(error, (EngineLostError, WorkerStoppedError, BrokenExecutor, CancelledError)) or names & _LOST_NAMES:
         return FailureKind.LOST
     return kind_of(error)
+
+
+def is_lost_worker(error: BaseException) -> bool:
+    """Whether an error says that a worker died under what it ran: one of ours, or one of Parsl's."""
+    return isinstance(error, WorkerLostError) or 'WorkerLost' in _names(error)
 
 
 def _names(error: BaseException) -> set[str]:

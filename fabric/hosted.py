@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from .payloads import check_carried
@@ -73,6 +74,28 @@ def run_hosted(packed: bytes, kind: str, task: bytes) -> bytes:
         task: From ``pack_task``.
     """
     return _place.use(packed, lambda worker: worker.run(kind, task))
+
+
+def run_bundle(packed: bytes, tasks: Sequence[tuple[str, bytes]]) -> tuple[list[bytes], float]:
+    """Run tasks one after the other in the worker of this process; see ``Worker.run``.
+
+    Args:
+        packed: From ``pack_settings``.
+        tasks: Kind of each, and what ``pack_task`` made of it.
+
+    Returns:
+        The answer of each, or what was raised for it, for ``read_answer``; and the seconds that all took.
+    """
+    started = time.monotonic()
+    answers = [_answer(packed, kind, task) for kind, task in tasks]
+    return answers, time.monotonic() - started
+
+
+def _answer(packed: bytes, kind: str, task: bytes) -> bytes:
+    try:
+        return run_hosted(packed, kind, task)
+    except Exception as error:
+        return pack_error(error)
 
 
 def answer_hosted(packed: bytes, kind: str, task: bytes) -> bytes:

@@ -173,15 +173,16 @@ class RedisLink:
             self.check_patience()
             return None
 
-    def pop(self, queue: str, timeout: float | None) -> bytes | None:
-        """Take the oldest message off a list, waiting for one if need be.
+    def pop(self, queue: str, timeout: float | None, most: int = 1) -> list[bytes]:
+        """Take the oldest messages off a list, waiting for the first of them if need be.
 
         Args:
             queue: Name of the list.
             timeout: Longest wait in seconds, fractions and zero included; None waits for ever.
+            most: How many to take at most, of those that are there.
 
         Returns:
-            The message, or None if none came in time.
+            The messages, oldest first; none if none came in time.
 
         Raises:
             QueuesLostError: If the server has been out of reach for longer than the patience.
@@ -189,11 +190,11 @@ class RedisLink:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = _SLICE_SECONDS if deadline is None else min(deadline - time.monotonic(), _SLICE_SECONDS)
-            message = self.run(partial(_pop_once, queue=queue, timeout=left), within=max(left, 0.0))
-            if message is not None:
-                return message
+            messages = self.run(partial(_pop_once, queue=queue, timeout=left, most=most), within=max(left, 0.0))
+            if messages:
+                return messages
             if deadline is not None and time.monotonic() >= deadline:
-                return None
+                return []
 
     def _once(self, command: Callable[[redis.Redis], T]) -> T:
         try:
@@ -213,11 +214,11 @@ def _is_away(error: BaseException) -> bool:
     return isinstance(error, _LOST) and not isinstance(error, redis.AuthenticationError)
 
 
-def _pop_once(client: redis.Redis, queue: str, timeout: float) -> bytes | None:
-    answer: Any
-    if timeout <= _SHORTEST_WAIT:
-        answer = client.lpop(queue)
-    else:
-        popped: Any = client.blpop([queue], timeout=timeout)
-        answer = None if popped is None else popped[1]
-    return None if answer is None else bytes(answer)
+def _pop_once(client: redis.Redis, queue: str, timeout: float, most: int) -> list[bytes]:
+    # Those that are there are taken at once, or else one is waited for: the command that does both is younger than
+    # servers in use (Redis 7).
+    there: Any = client.lpop(queue, most)
+    if there or timeout <= _SHORTEST_WAIT:
+        return there or []
+    awaited: Any = client.blpop([queue], timeout=timeout)
+    return [] if awaited is None else [awaited[1]]

@@ -16,12 +16,12 @@ from typing import Any
 
 from colmena.models import Result
 from colmena.models.methods import PythonMethod
-from colmena.models.results import WorkerInformation
 
 from scoutbee.contracts.campaign import SIMULATE, TRAIN
 from scoutbee.contracts.errors import FailureKind, InputTaskError
 
 from .failures import kind_of, mark_failed
+from .messages import worker_information
 from .moves import fetch, store_value
 from .object_cache import ObjectCache
 
@@ -56,8 +56,8 @@ class Spread:
 def task_functions(tasks: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """A campaign's ``tasks()`` in the form in which the agents send them arguments.
 
-    These are ``simulate(candidate.args)``, ``train(data, request.args)`` and ``infer(artifact, chunk_data)``, while
-    the campaign's functions take the arguments of candidates and requests one by one.
+    These are ``simulate(candidate.args)``, ``train(data, request.args)`` and ``infer(artifacts, chunk_data)``,
+    while the campaign's functions take the arguments of candidates and requests one by one.
     """
     spread = {SIMULATE: 0, TRAIN: 1}
     return {kind: Spread(task, spread[kind]) if kind in spread else task for kind, task in tasks.items()}
@@ -87,8 +87,8 @@ def name_of(function: Callable[..., Any]) -> str:
 class TaskMethod(PythonMethod):
     """Runs a function under the name of its kind of task.
 
-    The function gets plain objects: proxies among its arguments are fetched first. Arguments that come from a store
-    may be kept for later tasks of the same worker, so it must not change them.
+    The function gets plain objects: proxies among its arguments, or in a tuple among them, are fetched first. Arguments
+    that come from a store may be kept for later tasks of the same worker, so it must not change them.
 
     Whatever fails (reading the inputs, the function, packing what it returned) becomes a classed failure in
     ``result.task_info['failure']``. ``result.worker_info`` tells where it ran and what it used.
@@ -116,7 +116,7 @@ class TaskMethod(PythonMethod):
             result.value = None
             mark_failed(result, error, kind_of(error))
         result.mark_compute_ended()
-        result.worker_info = WorkerInformation(**usage.report())
+        result.worker_info = worker_information(usage.report())
         self._pack(result)
         return result
 
@@ -125,8 +125,8 @@ class TaskMethod(PythonMethod):
         result.time.deserialize_inputs = result.deserialize()
         args, kwargs = result.inputs
         started = time.perf_counter()
-        args = tuple(fetch(value, result, self._cache) for value in args)
-        kwargs = {name: fetch(value, result, self._cache) for name, value in kwargs.items()}
+        args = tuple(fetch(args, result, self._cache))
+        kwargs = dict(zip(kwargs, fetch(tuple(kwargs.values()), result, self._cache), strict=True))
         if result.time.proxy:
             result.time.additional['resolve_proxies'] = time.perf_counter() - started
         result.inputs = (args, kwargs)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import platform
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from colmena.models import Result
@@ -18,23 +21,45 @@ from .object_cache import ObjectCache
 
 _NOTHING = object()
 
+_AT_ONCE = 8
+"""Objects that a worker fetches at once."""
 
-def fetch(value: Any, result: Result, cache: ObjectCache | None) -> Any:
-    """An argument of a task as the object it stands for.
 
-    How many bytes it has, how long that took, and whether the worker still had it, goes into ``result.time.proxy``.
+def fetch(arguments: Sequence[Any], result: Result, cache: ObjectCache | None) -> list[Any]:
+    """Arguments of a task as the objects they stand for, proxies in a tuple or a list among them included.
+
+    How many bytes each has, how long it took, and whether the worker still had it, goes into ``result.time.proxy``.
 
     Args:
-        value: The argument; what is no proxy is returned as it is.
+        arguments: The arguments; what is no proxy stays as it is.
         result: The task.
-        cache: Where to look first, and to keep the object; None for neither.
+        cache: Where to look first, and to keep the objects; None for neither.
 
     Raises:
-        InputsUnreachableError: If the object cannot be fetched; it names topic, backend, host, and where it looked.
+        InputsUnreachableError: If an object cannot be fetched; it names topic, backend, host, and where it looked.
     """
-    if type(value) is not Proxy:
-        return value
-    factory = get_factory(value)
+    groups = [value if type(value) in (tuple, list) else (value,) for value in arguments]
+    proxies = [value for group in groups for value in group if type(value) is Proxy]
+    if len(proxies) < 2:
+        objects = [_fetch_one(proxy, result, cache) for proxy in proxies]
+    else:  # most of the time goes into waiting for the store, so all are waited for at once
+        objects = list(_threads().map(lambda proxy: _fetch_one(proxy, result, cache), proxies))
+    found = iter(objects)
+    plain = [[next(found) if type(value) is Proxy else value for value in group] for group in groups]
+    return [
+        type(value)(group) if type(value) in (tuple, list) else group[0]
+        for value, group in zip(arguments, plain, strict=True)
+    ]
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads that stay, because some stores keep a connection for each."""
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix='fetch')
+
+
+def _fetch_one(proxy: Proxy[Any], result: Result, cache: ObjectCache | None) -> Any:
+    factory: Any = get_factory(proxy)
     key: Key = factory.key
     started = time.perf_counter()
     obj = _NOTHING if cache is None else cache.get(key, _NOTHING)

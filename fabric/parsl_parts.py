@@ -28,6 +28,7 @@ def interchange() -> None:
     """Be an interchange, which dies with the process that started it."""
     die_with_parent()
     _measure_steadily()
+    _import_parsl()
     runpy.run_module(f'{_PACKAGE}.interchange', run_name='__main__', alter_sys=True)
 
 
@@ -35,7 +36,12 @@ def process_worker_pool() -> None:
     """Be a manager, which dies with its bookkeeper; its block is then replaced as if it had died first."""
     threading.Thread(target=_die_with_bookkeeper, name='bookkeeper-watch', daemon=True).start()
     _measure_steadily()
+    _import_parsl()
     runpy.run_module(f'{_PACKAGE}.process_worker_pool', run_name='__main__', alter_sys=True)
+
+
+def _import_parsl() -> None:
+    from . import lean_parsl  # noqa: F401
 
 
 def _measure_steadily() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import select
@@ -22,6 +23,21 @@ import psutil
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == 'linux' else None
+
+
+_YOUNG, _MIDDLE, _OLD = 20_000, 10, 500
+"""Objects, and rounds of the generation before, after which Python looks for cycles; its own are 700, 10 and 10."""
+
+
+def collect_rarely() -> None:
+    """Have Python look through old objects for garbage hardly ever; called when all that is to stay is there.
+
+    Who serves tens of thousands of workers holds millions of objects for as long as their tasks last. Python would look
+    through all of them, again and again, for a second or so in which nobody is served, and find nothing: what a task
+    leaves is freed by counting references, and cycles die young.
+    """
+    gc.freeze()
+    gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
 
 
 def die_with_parent() -> None:

@@ -1,8 +1,9 @@
 """Colmena's Redis queues, with a password, TLS, sealed messages and patience.
 
 What Colmena's own class lacks: a server that wants a password or TLS, waits shorter than a second, a server that is
-away for a while, and messages that are not ours. Delivery is not exactly once: a message whose answer was lost is sent
-again, and one that a dying process had popped is gone. The agents drop the first kind and have leases for the second.
+away for a while, messages that are not ours, and sending and taking several at once. Delivery is not exactly once: a
+message whose answer was lost is sent again, and one that a dying process had popped is gone. The agents drop the first
+kind and have leases for the second.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from colmena.exceptions import KillSignalException, TimeoutException
-from colmena.models import ResourceRequirements, Result, SerializationMethod
+from colmena.models import Result, SerializationMethod
 from colmena.queue.redis import RedisQueues
 from proxystore.proxy import Proxy, extract, get_factory
 from proxystore.store import get_store
+from proxystore.store.config import StoreConfig
 from proxystore.store.utils import get_key
 
 from scoutbee.contracts.control import CONTROLS
@@ -27,12 +29,13 @@ from scoutbee.contracts.errors import FailureKind
 from .address import OUR_KEYS, RedisAddress
 from .failures import failure_kind, mark_failed
 from .link import PATIENCE, RedisLink
+from .mail import SealedMail
+from .messages import Message, new_message, pack, unpack
 from .seals import Seal
 
 logger = logging.getLogger(__name__)
 
-_LARGEST = 512 * 1024 * 1024 - 1024
-_KILL = 'null'
+_KILL = b'null'
 _UNHEARD = frozenset({FailureKind.LOST, FailureKind.KILLED, FailureKind.DEADLINE})
 
 
@@ -43,8 +46,6 @@ class SecureRedisQueues(RedisQueues):
     pipes only. Workers never need them.
 
     Attributes:
-        dropped: Messages that were thrown away because they were not sealed by this campaign or could not be parsed,
-            as counted in this process.
         fetched: Values that workers had put in a store and this process has taken out again.
         received: Results of tasks that this process has received, but for those that an engine lost as it died.
         unheard: Tasks of which an engine, not their worker, told the end. Such a worker may have stored a value.
@@ -79,13 +80,14 @@ class SecureRedisQueues(RedisQueues):
         self.address = address
         self.patience = patience
         address.check()
-        self.dropped = 0
         self.fetched = 0
         self.received = 0
         self.unheard = 0
         self.redis_client: RedisLink | None = None
-        self._seal = Seal(secret)
+        self._mail = SealedMail(Seal(secret))
         self._count_lock = threading.Lock()
+        self._configs: dict[str, StoreConfig] = {}
+        self._told_to_stop = False
         used = {topic: limit for topic, limit in (thresholds or {}).items() if limit is not None}
         super().__init__(
             topics,
@@ -113,6 +115,11 @@ class SecureRedisQueues(RedisQueues):
             self.redis_client = RedisLink(self.address, self.patience)
 
     @property
+    def dropped(self) -> int:
+        """Messages thrown away as they were not sealed by this campaign or could not be parsed, in this process."""
+        return self._mail.dropped
+
+    @property
     def is_away(self) -> bool:
         """Whether the server was out of reach when this process last tried."""
         return self._link.is_away
@@ -137,7 +144,7 @@ class SecureRedisQueues(RedisQueues):
         method: str | None = None,
         input_kwargs: dict[str, Any] | None = None,
         keep_inputs: bool | None = None,
-        resources: ResourceRequirements | dict[str, Any] | None = None,
+        resources: Any = None,
         topic: str = 'default',
         task_info: dict[str, Any] | None = None,
         max_retries: int = 0,
@@ -161,29 +168,48 @@ class SecureRedisQueues(RedisQueues):
             ValueError: If there is no such topic, or the task is too large for Redis.
             QueuesLostError: If the server has been out of reach for longer than the patience.
         """
+        return self._send([new_message(method, topic, input_args, input_kwargs or {}, task_info or {})], topic)[0]
+
+    def send_many(
+        self, tasks: Sequence[tuple[tuple[Any, ...], dict[str, Any]]], *, method: str, topic: str
+    ) -> list[str]:
+        """Send several tasks of one kind at once; returns their ids, in order.
+
+        Args:
+            tasks: Arguments and ``task_info`` of each, as for ``send_inputs``.
+            method: Kind of task.
+            topic: Their topic.
+
+        Raises:
+            ValueError: If there is no such topic, or one is too large for Redis; then none is sent.
+            QueuesLostError: If the server has been out of reach for longer than the patience.
+        """
+        return self._send([new_message(method, topic, arguments, {}, info) for arguments, info in tasks], topic)
+
+    def _send(self, tasks: list[Message], topic: str) -> list[str]:
         if topic not in self.topics:
             raise ValueError(f'There is no topic {topic!r}; expected one of {", ".join(sorted(self.topics))}.')
-        task = Result(
-            (input_args, input_kwargs or {}),
-            method=method,
-            keep_inputs=False,
-            serialization_method=self.serialization_method,
-            task_info=task_info or {},
-            resources=resources or ResourceRequirements(),
-            topic=topic,
-        )
-        task.time.serialize_inputs, _ = task.serialize()
-        store = get_store(self.proxystore_name[topic]) if self.proxystore_name[topic] is not None else None
-        if store is not None:
-            task.proxystore_name = store.name
-            task.proxystore_config = store.config()
-            task.proxystore_threshold = self.proxystore_threshold[topic]
-        self._send_request(task.json(exclude_none=True), topic)
+        config, name = self._store_config(topic), self.proxystore_name[topic]
+        if config is not None:
+            for task in tasks:
+                task.proxystore_name, task.proxystore_config = name, config
+                task.proxystore_threshold = self.proxystore_threshold[topic]
+        head = f'{topic}\n'.encode()
+        self._mail.send(self._link, self._requests, [head + pack(task) for task in tasks])
+        ids = [str(task.task_id) for task in tasks]
         with self._active_lock:
-            self._active_tasks.add(task.task_id)
+            self._active_tasks.update(ids)
             self._all_complete.clear()
-        logger.debug('Sent a task of %s on topic %s', method, topic)
-        return str(task.task_id)
+        return ids
+
+    def _store_config(self, topic: str) -> StoreConfig | None:
+        name = self.proxystore_name[topic]
+        if name is not None and name not in self._configs:
+            store = get_store(name)
+            if store is None:
+                return None
+            self._configs[name] = store.config()
+        return None if name is None else self._configs[name]
 
     def get_result(self, topic: str = 'default', timeout: float | None = None) -> Result:
         """Get a completed result, its value fetched where the worker sent a proxy.
@@ -198,21 +224,46 @@ class SecureRedisQueues(RedisQueues):
             TimeoutException: If none came in time.
             QueuesLostError: If the server has been out of reach for longer than the patience.
         """
-        while True:
-            result = self._parse(self._get_result(topic=topic, timeout=timeout), 'a result')
-            if result is not None:
-                break
-        self._read_value(result)
-        result.mark_result_received()
+        return self.get_results(topic, timeout, 1)[0]
+
+    def get_results(self, topic: str, timeout: float | None, most: int) -> list[Result]:
+        """Get the completed results that wait, or else the next one; see ``get_result``.
+
+        Args:
+            topic: Topic of the tasks.
+            timeout: Longest wait in seconds for the first; None waits for ever.
+            most: How many to take at most.
+
+        Returns:
+            At least one, in the order in which they were sent.
+
+        Raises:
+            TimeoutException: If none came in time.
+            QueuesLostError: If the server has been out of reach for longer than the patience.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        results: list[Message] = []
+        while not results:
+            left = None if deadline is None else deadline - time.monotonic()
+            messages = self._take(self._results(topic), left, most)
+            results = [result for message in messages if (result := self._parse(message, 'a result')) is not None]
+        for result in results:
+            self._read_value(result)
+            result.mark_result_received()
+        self._count_received(results)
+        return list(results)
+
+    def _count_received(self, results: Sequence[Message]) -> None:
+        kinds = [failure_kind(result) for result in results]
+        counted = sum(
+            r.method not in CONTROLS and k is not FailureKind.LOST for r, k in zip(results, kinds, strict=True)
+        )
         with self._active_lock:
-            kind = failure_kind(result)
-            self.received += result.method not in CONTROLS and kind is not FailureKind.LOST
-            self.unheard += kind in _UNHEARD
-            self._active_tasks.discard(result.task_id)
+            self.received += counted
+            self.unheard += sum(kind in _UNHEARD for kind in kinds)
+            self._active_tasks.difference_update(result.task_id for result in results)
             if not self._active_tasks:
                 self._all_complete.set()
-        logger.debug('Received a result of %s on topic %s', result.method, topic)
-        return result
 
     def get_task(self, timeout: float | None = None) -> tuple[str, Result]:
         """Get a task, as its server does.
@@ -222,12 +273,64 @@ class SecureRedisQueues(RedisQueues):
             KillSignalException: If the server is told to stop.
             QueuesLostError: If the Redis server has been out of reach for longer than the patience.
         """
-        while True:
-            topic, message = self._get_request(timeout)
-            task = self._parse(message, 'a request')
+        return self.get_tasks(timeout, 1)[0]
+
+    def get_tasks(self, timeout: float | None, most: int) -> list[tuple[str, Result]]:
+        """Get the tasks that wait, or else the next one, each with its topic.
+
+        Args:
+            timeout: Longest wait in seconds for the first; None waits for ever.
+            most: How many to take at most.
+
+        Returns:
+            At least one, in the order in which they were sent.
+
+        Raises:
+            TimeoutException: If none came in time.
+            KillSignalException: If the server is told to stop; what was sent before that is returned first.
+            QueuesLostError: If the Redis server has been out of reach for longer than the patience.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        tasks: list[tuple[str, Result]] = []
+        while not tasks:
+            if self._told_to_stop:
+                self._told_to_stop = False
+                raise KillSignalException
+            left = None if deadline is None else deadline - time.monotonic()
+            tasks = self._read_requests(self._take(self._requests, left, most))
+        return tasks
+
+    def _read_requests(self, messages: Sequence[memoryview]) -> list[tuple[str, Result]]:
+        """The tasks in some messages, up to the one that tells to stop: who has sent that waits for none after it."""
+        tasks: list[tuple[str, Result]] = []
+        for message in messages:
+            topic, _, body = bytes(message).partition(b'\n')
+            if body == _KILL:
+                self._told_to_stop = True
+                break
+            task = self._parse(body, 'a request')
             if task is not None:
                 task.mark_input_received()
-                return topic, task
+                tasks.append((topic.decode(errors='replace'), task))
+        return tasks
+
+    def send_results(self, results: Sequence[Result]) -> None:
+        """Send results at once, those of each topic in order.
+
+        Raises:
+            ValueError: If one is too large for Redis; then none is sent.
+            QueuesLostError: If the server has been out of reach for longer than the patience.
+        """
+        by_topic: dict[str, list[bytes]] = {}
+        for result in results:
+            result.mark_result_sent()
+            by_topic.setdefault(str(result.topic), []).append(pack(result))
+        for topic, messages in by_topic.items():
+            self._mail.send(self._link, self._results(topic), messages)
+
+    def send_result(self, result: Result) -> None:
+        """Send a result; see ``send_results``."""
+        self.send_results([result])
 
     def discard_results(self) -> int:
         """Throw away the results that wait, evicting the values they hold in stores; returns how many there were.
@@ -236,17 +339,15 @@ class SecureRedisQueues(RedisQueues):
         """
         discarded = 0
         for topic in sorted(self.topics):
-            while True:
-                try:
-                    result = self._parse(self._get_result(topic=topic, timeout=0), 'a result')
-                except TimeoutException:
-                    break
-                discarded += 1
-                if result is not None:
-                    self._discard(result)
+            while waiting := self._mail.take(self._link, self._results(topic), 0.0, 1):
+                for message in waiting:
+                    result = self._parse(message, 'a result')
+                    discarded += 1
+                    if result is not None:
+                        self._discard(result)
         return discarded
 
-    def _discard(self, result: Result) -> None:
+    def _discard(self, result: Message) -> None:
         with self._active_lock:
             self._active_tasks.discard(result.task_id)
         self._evict_value(result)
@@ -269,56 +370,24 @@ class SecureRedisQueues(RedisQueues):
     def _results(self, topic: str) -> str:
         return f'{self.prefix}_{topic}_result'
 
-    # The four calls that Colmena's base class makes; messages are sealed and opened here and nowhere else.
-
     def _send_request(self, message: str, topic: str) -> None:
-        self._send_message(f'{topic}\n{message}', self._requests)
+        """How Colmena's base class tells the task server to stop."""
+        self._mail.send(self._link, self._requests, [f'{topic}\n{message}'.encode()])
 
-    def _get_request(self, timeout: float | None = None) -> tuple[str, str]:
-        topic, _, message = self._get_message(self._requests, timeout).partition('\n')
-        if message == _KILL:
-            raise KillSignalException
-        return topic, message
+    def _take(self, queue: str, timeout: float | None, most: int) -> list[memoryview]:
+        messages = self._mail.take(self._link, queue, timeout, most)
+        if not messages:
+            raise TimeoutException
+        return messages
 
-    def _send_result(self, message: str, topic: str) -> None:
-        self._send_message(message, self._results(topic))
-
-    def _get_result(self, topic: str, timeout: float | None = None) -> str:
-        return self._get_message(self._results(topic), timeout)
-
-    def _send_message(self, message: str, queue: str) -> None:
-        sealed = self._seal.close(queue, message)
-        if len(sealed) > _LARGEST:
-            raise ValueError(
-                f'A message of {len(sealed)} bytes is too large for Redis (512 MiB); '
-                'let ProxyStore carry large objects (--ps-threshold).'
-            )
-        self._link.run(lambda client: client.rpush(queue, sealed))
-
-    def _get_message(self, queue: str, timeout: float | None) -> str:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            sealed = self._link.pop(queue, None if deadline is None else deadline - time.monotonic())
-            if sealed is None:
-                raise TimeoutException
-            message = self._seal.open(queue, sealed)
-            if message is not None:
-                return message
-            self._drop(f'it was not sealed by this campaign ({len(sealed)} bytes on {queue})')
-
-    def _parse(self, message: str, what: str) -> Result | None:
+    def _parse(self, message: bytes | memoryview, what: str) -> Message | None:
         try:
-            return Result.model_validate_json(message)
-        except (ValueError, TypeError) as error:  # the second from Colmena, for an object without inputs
-            self._drop(f'{what} could not be parsed: {str(error).splitlines()[0]}')
+            return unpack(message)
+        except ValueError as error:
+            self._mail.drop(f'{what} could not be parsed: {str(error).splitlines()[0]}')
             return None
 
-    def _drop(self, reason: str) -> None:
-        with self._count_lock:
-            self.dropped += 1
-        logger.warning('Dropped a message: %s', reason)
-
-    def _read_value(self, result: Result) -> None:
+    def _read_value(self, result: Message) -> None:
         try:
             result.time.deserialize_results = result.deserialize()
             if type(result.value) is Proxy:
@@ -329,7 +398,7 @@ class SecureRedisQueues(RedisQueues):
             result.value = None
             mark_failed(result, error, FailureKind.RESOURCE)
 
-    def _evict_value(self, result: Result) -> None:
+    def _evict_value(self, result: Message) -> None:
         try:
             result.deserialize()
             if type(result.value) is Proxy:

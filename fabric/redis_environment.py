@@ -7,7 +7,8 @@ import os
 import platform
 import ssl
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from scoutbee.contracts.errors import ConfigurationError
@@ -51,6 +52,17 @@ def password_of(env: Mapping[str, str]) -> str | None:
 def forget_password() -> None:
     """Take the password out of this process's environment, so that nothing that it starts inherits it."""
     os.environ.pop(PASSWORD, None)
+
+
+@contextmanager
+def hidden_password() -> Iterator[None]:
+    """Inside, what this process starts does not inherit the password."""
+    word = os.environ.pop(PASSWORD, None)
+    try:
+        yield
+    finally:
+        if word is not None:
+            os.environ[PASSWORD] = word
 
 
 def tls_of(env: Mapping[str, str]) -> tuple[bool, str | None]:

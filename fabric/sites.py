@@ -194,6 +194,17 @@ class Site(FabricSettings):
         """Name and settings of the executor that runs a kind of task."""
         return next((name, executor) for name, executor in self.executors.items() if kind in executor.kinds)
 
+    def sees_driver_files(self, kind: str) -> bool:
+        """Whether the workers of a kind surely see the files of the driver's machine: they run on it, in no container.
+
+        Others may see some of them; that is not known here.
+        """
+        _, executor = self.executor_for(kind)
+        on_its_machine = self.engine == 'local' or (
+            self.engine == 'parsl' and isinstance(executor.provider, LocalProvider)
+        )
+        return on_its_machine and not executor.launch_prefix
+
     def workers(self, kind: str) -> int:
         """How many workers a kind of task has; kinds on one executor share its workers."""
         return self.executor_for(kind)[1].worker_count()

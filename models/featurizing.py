@@ -2,53 +2,83 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
 
-from .surrogate import Features, Progress, Screening
+from .surrogate import Features, Featurizer, Progress, Screening
 
 F = TypeVar('F', bound=Features)
 
+_AHEAD = 2
+"""Pieces for each process that are handed out before the first of them is done."""
 
-def screen_in_pieces(
+
+def pieces_of(count: int, piece: int) -> list[slice]:
+    """Where the pieces of so many inputs are; none of no inputs."""
+    return [slice(start, min(start + piece, count)) for start in range(0, count, piece)]
+
+
+def screen_pieces(
     screen: Callable[[list[Any]], Screening[F]],
-    join: Callable[[list[F]], F],
     inputs: Sequence[Any],
+    pieces: Sequence[slice],
     *,
-    piece: int,
     processes: int | None,
     parallel_from: int,
-    progress: Progress,
-) -> Screening[F]:
-    """Screen ``n`` inputs in pieces.
+) -> Iterator[Screening[F]]:
+    """Screen some pieces of the inputs, in their order.
 
     Args:
         screen: Screens one piece; a module-level function, or a ``functools.partial`` of one, since it may run in
             another process.
-        join: Makes one of the features of all pieces.
-        inputs: What is screened.
-        piece: Inputs in a piece.
+        inputs: What the pieces are of.
+        pieces: Where they are.
         processes: Processes to use; as many as this one may use cores, if None.
         parallel_from: Inputs from which more processes pay for the second or two that they take to start.
-        progress: Called after each piece.
     """
-    pieces = [list(inputs[start : start + piece]) for start in range(0, len(inputs), piece)] or [[]]
     processes = min(processes or usable_cores(), len(pieces))
+    count = sum(piece.stop - piece.start for piece in pieces)
     # A daemonic process (a worker of multiprocessing's pool) may not have children.
-    if processes == 1 or len(inputs) < parallel_from or multiprocessing.current_process().daemon:
-        return _join(map(screen, pieces), join, piece, len(inputs), progress)
+    if processes <= 1 or count < parallel_from or multiprocessing.current_process().daemon:
+        yield from (screen(list(inputs[piece])) for piece in pieces)
+        return
     # Not forked: the caller may hold threads (Parsl, TensorFlow), and a forked child can deadlock on their locks.
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context('spawn')) as pool:
+        waiting = iter(pieces)
+        out: deque[Future[Screening[F]]] = deque()
         try:
-            return _join(pool.map(screen, pieces), join, piece, len(inputs), progress)
+            while True:
+                out.extend(
+                    pool.submit(screen, list(inputs[piece]))
+                    for piece in itertools.islice(waiting, processes * _AHEAD - len(out))
+                )
+                if not out:
+                    return
+                yield out.popleft().result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def screen_whole(featurizer: Featurizer, inputs: Sequence[Any], progress: Progress) -> Screening[Any]:
+    """All inputs in one, told of after each piece."""
+    pieces = pieces_of(len(inputs), featurizer.piece) or [slice(0, 0)]
+    parts = []
+    for piece, part in zip(pieces, featurizer.screen_pieces(inputs, pieces), strict=True):
+        parts.append(part)
+        progress(piece.stop, len(inputs))
+    return Screening(
+        featurizer.join([part.features for part in parts]),
+        np.concatenate([piece.start + part.unusable for piece, part in zip(pieces, parts, strict=True)]),
+        next((part.fault for part in parts if part.fault is not None), None),
+    )
 
 
 def usable_cores() -> int:
@@ -56,17 +86,3 @@ def usable_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _join(
-    parts: Iterable[Screening[F]], join: Callable[[list[F]], F], piece: int, total: int, progress: Progress
-) -> Screening[F]:
-    features: list[F] = []
-    unusable = []
-    fault: str | None = None
-    for number, part in enumerate(parts):
-        features.append(part.features)
-        unusable.append(number * piece + part.unusable)
-        fault = fault or part.fault
-        progress(min((number + 1) * piece, total), total)
-    return Screening(join(features), np.concatenate(unusable), fault)

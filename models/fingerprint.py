@@ -12,6 +12,7 @@ doi:10.1162/neco.1992.4.3.415). ``posterior`` says what the members of its ensem
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from .fingerprint_features import HASH_SIZE, FingerprintFeatures
 from .fingerprint_featurizer import DESCRIPTORS, FingerprintFeaturizer
 from .posterior import Draw
 from .ridge_evidence import Evidence, most_evident
-from .surrogate import TrainingData, expect_model_of
+from .surrogate import TrainingData, alike, expect_model_of
 
 Array = NDArray[np.float64]
 
@@ -46,7 +47,7 @@ _SHAPES = {
     'descriptor_scales': (2 * len(DESCRIPTORS),),
 }
 
-_LOG_COUNTS = np.log1p(np.arange(256, dtype=np.float32))
+_LOG_COUNTS = np.log1p(np.arange(256, dtype=np.float32)).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -146,19 +147,32 @@ class Fingerprint:
                 'set radius to the same, or train it again.'
             )
 
-    def predict(self, artifact: ModelArtifact, features: FingerprintFeatures) -> NDArray[np.float32]:
-        """Predicted values, shape (n,), in the unit of the observations.
+    def predict(self, artifacts: Sequence[ModelArtifact], features: FingerprintFeatures) -> NDArray[np.float32]:
+        """Predicted values, shape (models, n), in the unit of the observations.
 
         Raises:
-            InputTaskError: If the artifact is another surrogate's or damaged, or of another radius, or the
+            InputTaskError: If an artifact is another surrogate's or damaged, or of another radius, or the
                 features are not of fingerprints.
         """
-        self.check(artifact)
+        for artifact in artifacts:
+            self.check(artifact)
         _check_features(features)
-        predicted = np.empty(len(features), dtype=np.float32)
+        predicted = np.empty((len(artifacts), len(features)), dtype=np.float32)
+        if not artifacts:
+            return predicted
+        ensemble = _Ensemble.of(artifacts)
         for start in range(0, len(features), _BLOCK):
             part = slice(start, min(start + _BLOCK, len(features)))
-            predicted[part] = _predict(artifact, features.take(part))
+            predicted[:, part] = ensemble(features.take(part))
+        return predicted
+
+    def opening(self, data: TrainingData[FingerprintFeatures], features: FingerprintFeatures) -> NDArray[np.float32]:
+        """What the mean of its posterior predicts, shape (n,); see ``Opener.opening``.
+
+        Raises:
+            TaskError: If it comes to nothing usable.
+        """
+        predicted: NDArray[np.float32] = self.predict([self.train(data, member=0, seed=0)], features)[0]
         return predicted
 
     def _evidence(
@@ -176,48 +190,92 @@ class Fingerprint:
 
 def _weights(matrix: Any, targets: Array, evidence: Evidence, draw: Draw, seed: int) -> Array:
     """Weights of one member, shape (columns of the matrix,): the posterior mean, or a draw from the posterior."""
-    from sklearn.linear_model import Ridge
-
     scale = np.sqrt(evidence.scale)
     rng = draw.generator(seed, len(targets))
     # The mean draws too, and multiplies by zero: one path for all.
     prior = draw.sign * scale * rng.standard_normal(matrix.shape[1])
     noise = draw.sign * scale * np.sqrt(evidence.alpha) * rng.standard_normal(len(targets))
-    exact = len(targets) <= _EXACT_UP_TO
-    ridge = Ridge(alpha=evidence.alpha, fit_intercept=False, solver='cholesky' if exact else 'sparse_cg', tol=1e-6)
-    ridge.fit(matrix, targets + noise - matrix @ prior)
-    weights: Array = prior + np.asarray(ridge.coef_, dtype=np.float64)
+    weights: Array = prior + matrix.T @ _dual(matrix, targets + noise - matrix @ prior, evidence.alpha)
     return weights
+
+
+def _dual(matrix: Any, targets: Array, alpha: float) -> Array:
+    """Ridge regression without an intercept, in its dual form: there are fewer observations than inputs; shape (n,)."""
+    if len(targets) <= _EXACT_UP_TO:
+        products = (matrix @ matrix.T).toarray()
+        products[np.diag_indices_from(products)] += alpha
+        return np.linalg.solve(products, targets)
+    # Not sklearn.linear_model, which takes longer to import than all this to compute.
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    def multiply(vector: Array) -> Array:
+        product: Array = matrix @ (matrix.T @ vector) + alpha * vector
+        return product
+
+    solved: Array = cg(
+        LinearOperator((len(targets), len(targets)), matvec=multiply, dtype=np.float64), targets, rtol=1e-6
+    )[0]
+    return solved
 
 
 def _design(features: FingerprintFeatures, means: Array, scales: Array, spread: float) -> Any:
     """All inputs of the linear model as one sparse matrix, shape (n, fragments + descriptors), float64."""
     from scipy.sparse import csr_matrix, hstack
 
-    offsets = features.offsets - features.offsets[0]
-    logs = _LOG_COUNTS[features.counts].astype(np.float64)
-    fragments = csr_matrix((logs, features.columns.astype(np.int32), offsets), shape=(len(features), HASH_SIZE))
     descriptors = csr_matrix(spread * _scaled(features.descriptors, means, scales))
-    return hstack([fragments, descriptors], format='csr')
+    return hstack([_fragments(features), descriptors], format='csr')
 
 
-def _predict(artifact: ModelArtifact, features: FingerprintFeatures) -> Array:
-    arrays = artifact.arrays
-    terms = arrays['fragment_weights'][features.columns] * _LOG_COUNTS[features.counts]
-    fragments = _segment_sums(terms, features.offsets - features.offsets[0])
-    scaled = _scaled(features.descriptors, arrays['descriptor_means'], arrays['descriptor_scales'])
-    result: Array = arrays['intercept'] + fragments + scaled @ arrays['descriptor_weights']
-    return result
+@dataclass(frozen=True)
+class _Ensemble:
+    """Models that look at the same features together.
+
+    Attributes:
+        intercepts: Shape (models,).
+        fragment_weights: Shape (fragments, models): the weights of one fragment stand together.
+        scalings: For each way in which some models scale descriptors: which models, and its means and scales, shape
+            (descriptors,).
+        descriptor_weights: Shape (models, descriptors).
+    """
+
+    intercepts: Array
+    fragment_weights: Array
+    scalings: tuple[tuple[list[int], Array, Array], ...]
+    descriptor_weights: Array
+
+    @classmethod
+    def of(cls, artifacts: Sequence[ModelArtifact]) -> _Ensemble:
+        arrays = [artifact.arrays for artifact in artifacts]
+        return cls(
+            intercepts=np.array([each['intercept'] for each in arrays]),
+            fragment_weights=np.stack([each['fragment_weights'] for each in arrays], axis=1).astype(np.float64),
+            scalings=tuple(
+                (places, arrays[places[0]]['descriptor_means'], arrays[places[0]]['descriptor_scales'])
+                # Members that were trained on the same observations scale alike.
+                for places in alike(artifacts, ('descriptor_means', 'descriptor_scales'))
+            ),
+            descriptor_weights=np.stack([each['descriptor_weights'] for each in arrays]),
+        )
+
+    def __call__(self, features: FingerprintFeatures) -> Array:
+        """Predictions, shape (models, n)."""
+        predicted: Array = _fragments(features) @ self.fragment_weights
+        predicted += self.intercepts
+        for places, means, scales in self.scalings:
+            scaled = _scaled(features.descriptors, means, scales)
+            for place in places:  # one by one, so that a model says the same to the last bit whoever is asked with it
+                predicted[:, place] += scaled @ self.descriptor_weights[place]
+        together: Array = predicted.T
+        return together
 
 
-def _segment_sums(terms: NDArray[np.float32], offsets: NDArray[np.int64]) -> Array:
-    """Sum of the terms from each offset to the next, shape (n,)."""
-    sums = np.zeros(len(offsets) - 1)
-    filled = np.flatnonzero(np.diff(offsets))
-    if len(filled):
-        # An empty segment would take its neighbour's first term.
-        sums[filled] = np.add.reduceat(terms, offsets[filled], dtype=np.float64)
-    return sums
+def _fragments(features: FingerprintFeatures) -> Any:
+    """Logarithms of the counts as a sparse matrix, shape (n, fragments), float64."""
+    from scipy.sparse import csr_matrix
+
+    offsets = features.offsets - features.offsets[0]
+    shape = (len(features), HASH_SIZE)
+    return csr_matrix((_LOG_COUNTS[features.counts], features.columns.astype(np.int32), offsets), shape=shape)
 
 
 def _ratios(descriptors: NDArray[np.float32]) -> Array:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoutbee.contracts.errors import InputTaskError
 
-from .featurizing import screen_in_pieces
+from .featurizing import screen_pieces, screen_whole
 from .fingerprint_features import HASH_SIZE, FingerprintFeatures, join_fingerprints, restore_fingerprints
 from .surrogate import Progress, Screening, silent
 
@@ -42,8 +42,6 @@ DESCRIPTORS = (*PROPERTIES, *(f'SlogP_VSA{bin_number}' for bin_number in range(1
 PARALLEL_FROM = 4_000
 """Molecules from which more processes pay: they take a second or two to start and import RDKit."""
 
-_PIECE = 1_000
-
 
 @dataclass(frozen=True)
 class FingerprintFeaturizer:
@@ -52,10 +50,12 @@ class FingerprintFeaturizer:
     Attributes:
         radius: Bonds from its centre to which a fragment reaches.
         processes: Processes to use for many molecules; as many as this process may use cores, if not given.
+        piece: Molecules that are looked at together.
     """
 
     radius: int = 2
     processes: int | None = None
+    piece: ClassVar[int] = 2_000
 
     @property
     def name(self) -> str:
@@ -63,16 +63,17 @@ class FingerprintFeaturizer:
         return f'fingerprint-r{self.radius}-1'
 
     def screen(self, inputs: Sequence[Any], progress: Progress = silent) -> Screening[FingerprintFeatures]:
-        """Features of those of ``n`` SMILES that can be parsed and have atoms, told of every 1,000 molecules."""
-        return screen_in_pieces(
-            partial(screen_fingerprints, radius=self.radius),
-            join_fingerprints,
-            inputs,
-            piece=_PIECE,
-            processes=self.processes,
-            parallel_from=PARALLEL_FROM,
-            progress=progress,
-        )
+        """Features of those of ``n`` SMILES that can be parsed and have atoms, told of every 2,000 molecules."""
+        return screen_whole(self, inputs, progress)
+
+    def screen_pieces(self, inputs: Sequence[Any], pieces: Sequence[slice]) -> Iterator[Screening[FingerprintFeatures]]:
+        """``screen`` of some pieces, each in its turn."""
+        screen = partial(screen_fingerprints, radius=self.radius)
+        return screen_pieces(screen, inputs, pieces, processes=self.processes, parallel_from=PARALLEL_FROM)
+
+    def join(self, parts: Sequence[FingerprintFeatures]) -> FingerprintFeatures:
+        """All molecules of all parts, in order."""
+        return join_fingerprints(list(parts))
 
     def featurize(self, inputs: Sequence[Any], progress: Progress = silent) -> FingerprintFeatures:
         """Features of ``n`` SMILES, in order.

@@ -13,7 +13,9 @@ features of the prior (Rahimi & Recht, 2007) and corrected at the observations.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ from scoutbee.contracts.learning import ModelArtifact
 
 from .gaussian_process_kernel import Array, Kernel, Prior, fit_kernel, sample_prior
 from .posterior import Draw
-from .surrogate import TrainingData, expect_model_of
+from .surrogate import TrainingData, alike, expect_model_of
 from .vectors import VectorFeaturizer, Vectors
 
 # Points predicted at once: bounds the memory of the covariance with the observations.
@@ -31,6 +33,7 @@ _BLOCK = 2_048
 
 _KERNEL_ARRAYS = ('length_scales', 'amplitude', 'noise')
 _PRIOR_ARRAYS = ('frequencies', 'phases', 'prior_weights')
+_SHARED_ARRAYS = (*_KERNEL_ARRAYS, 'points', 'centre', 'widths')
 _ARRAYS = (*_KERNEL_ARRAYS, *_PRIOR_ARRAYS, 'points', 'alpha', 'centre', 'widths', 'mean', 'scale')
 
 
@@ -149,26 +152,23 @@ class GaussianProcess:
                 f'{wrong}; train it again.'
             )
 
-    def predict(self, artifact: ModelArtifact, features: Vectors) -> NDArray[np.float32]:
-        """Predicted values, shape (n,), in the unit of the observations.
+    def predict(self, artifacts: Sequence[ModelArtifact], features: Vectors) -> NDArray[np.float32]:
+        """Predicted values, shape (models, n), in the unit of the observations.
 
         Raises:
-            InputTaskError: If the artifact is another surrogate's or damaged, or the points are not finite or have
+            InputTaskError: If an artifact is another surrogate's or damaged, or the points are not finite or have
                 another number of coordinates.
         """
-        self.check(artifact)
-        arrays = artifact.arrays
-        _check_points(features, arrays['points'].shape[1])
-        kernel = Kernel(arrays['length_scales'], float(arrays['amplitude']), float(arrays['noise']))
-        prior = Prior(arrays['frequencies'], arrays['phases'], arrays['prior_weights'], kernel.amplitude)
-        predicted = np.empty(len(features), dtype=np.float32)
-        for start in range(0, len(features), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            points = (features.points[part] - arrays['centre']) / arrays['widths']
-            standard = kernel(points, arrays['points']) @ arrays['alpha']
-            if prior.weights.any():
-                standard += prior(points)
-            predicted[part] = arrays['mean'] + arrays['scale'] * standard
+        for artifact in artifacts:
+            self.check(artifact)
+            _check_points(features, artifact.arrays['points'].shape[1])
+        predicted = np.empty((len(artifacts), len(features)), dtype=np.float32)
+        # Members trained on the same observations share a kernel, whose evaluation is most of the work.
+        for places in alike(artifacts, _SHARED_ARRAYS):
+            ensemble = [artifacts[place].arrays for place in places]
+            for start in range(0, len(features), _BLOCK):
+                part = slice(start, start + _BLOCK)
+                predicted[places, part] = _predict(ensemble, features.points[part])
         return predicted
 
     def _fit(self, points: Array, targets: Array, seed: int) -> tuple[Kernel, float]:
@@ -178,6 +178,23 @@ class GaussianProcess:
             rows = np.sort(rng.choice(len(points), self.fit_size, replace=False))
             points, targets = points[rows], targets[rows]
         return fit_kernel(points, targets, self.anisotropic, self.restarts, int(rng.integers(2**31)))
+
+
+def _predict(ensemble: Sequence[Mapping[str, NDArray[Any]]], points: Array) -> Array:
+    """What models of one kernel and the same observations predict for points of shape (n, d), shape (models, n)."""
+    shared = ensemble[0]
+    kernel = Kernel(shared['length_scales'], float(shared['amplitude']), float(shared['noise']))
+    points = (points - shared['centre']) / shared['widths']
+    covariance = kernel(points, shared['points'])
+    standard = np.empty((len(ensemble), len(points)))
+    for row, arrays in zip(standard, ensemble, strict=True):
+        # One by one, so that a model says the same to the last bit whoever is asked with it.
+        row[:] = covariance @ arrays['alpha']
+        if arrays['prior_weights'].any():
+            row += Prior(arrays['frequencies'], arrays['phases'], arrays['prior_weights'], kernel.amplitude)(points)
+        row *= arrays['scale']
+        row += arrays['mean']
+    return standard
 
 
 def _condition(kernel: Kernel, points: Array, residuals: Array) -> Array:

@@ -7,7 +7,7 @@ The heavy atoms and bonds of all molecules stand one after another, and offsets 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,7 +155,7 @@ def restore_graphs(arrays: Mapping[str, NDArray[Any]]) -> MoleculeGraphs:
     return MoleculeGraphs(**{name: np.asarray(arrays[name]) for name in _ARRAYS})
 
 
-def join_graphs(parts: list[MoleculeGraphs]) -> MoleculeGraphs:
+def join_graphs(parts: Sequence[MoleculeGraphs]) -> MoleculeGraphs:
     """All molecules of all parts, in order; ``parts`` must not be empty."""
     if len(parts) == 1:
         return parts[0]

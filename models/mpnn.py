@@ -1,10 +1,10 @@
-"""The surrogate ``mpnn``: a message-passing network on molecular graphs. Imports Keras only to train and predict."""
+"""The surrogate ``mpnn``: a message-passing network on molecular graphs. Keras does its work on accelerators alone."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from scoutbee.contracts.errors import InputTaskError
 from scoutbee.contracts.learning import ModelArtifact
 
+from .accelerators import has_accelerator
 from .graph_featurizer import GraphFeaturizer
 from .graphs import MoleculeGraphs
-from .mpnn_training import Schedule, fit, predict, split
+from .mpnn_inference import predict_scaled
+from .mpnn_numpy_engine import NumpyEngine
+from .mpnn_training import Engine, Schedule, fit, split
 from .mpnn_weights import HEADS, check_weights, initial_weights, rescale_output
 from .surrogate import TrainingData
 
@@ -71,17 +74,15 @@ class Mpnn(BaseModel):
             InputTaskError: If ``previous`` cannot be started from.
             ConvergenceTaskError: If training diverged.
         """
-        from .mpnn_engine import engine
-
         started = time.monotonic()
         rng = np.random.default_rng([seed, member, len(data.values)])
         rows = split(len(data.values), self.validation_fraction, member, seed)
         scale = _scale(data.values[rows[0]])
         targets = ((data.values - scale[0]) / scale[1]).astype(np.float32)
         weights = self._first_weights(previous, scale, rng)
-        network = engine(self.width, self.steps, self.dropout, self.weight_decay)
-        with network.lock:
-            result = fit(network, weights, data.features, targets, rows, self._schedule(len(rows[0])), rng)
+        network = self._engine()
+        with network.reserved():
+            result = fit(network, weights, data.features, targets, rows, self.schedule(len(rows[0])), rng)
         metrics = {
             **result.metrics,
             'validation_rmse': result.metrics['validation_rmse'] * scale[1],
@@ -101,23 +102,40 @@ class Mpnn(BaseModel):
         """
         _read(artifact)
 
-    def predict(self, artifact: ModelArtifact, features: MoleculeGraphs) -> NDArray[np.float32]:
-        """Predicted values, shape (n,), in the unit the model was trained on.
+    def predict(self, artifacts: Sequence[ModelArtifact], features: MoleculeGraphs) -> NDArray[np.float32]:
+        """Predicted values of all models, shape (models, n), in the unit each was trained on.
 
         Raises:
-            InputTaskError: If the artifact is not an ``mpnn`` model of these features, or does not fit its settings.
+            InputTaskError: If an artifact is not an ``mpnn`` model of these features, or does not fit its settings.
         """
-        model, weights, (mean, deviation) = _read(artifact)
-        from .mpnn_engine import engine
+        predicted = np.empty((len(artifacts), len(features)), dtype=np.float32)
+        members = [_read(artifact) for artifact in artifacts]
+        shapes = [(model.width, model.steps) for model, _, _ in members]
+        for shape in dict.fromkeys(shapes):
+            alike = [row for row, other in enumerate(shapes) if other == shape]
+            predicted[alike] = _predict_alike([members[row] for row in alike], features)
+        return predicted
 
-        network = engine(model.width, model.steps, model.dropout, model.weight_decay)
-        with network.lock:
-            network.load(weights)
-            scaled = predict(network, features)
-        return (scaled.astype(np.float64) * deviation + mean).astype(np.float32)
+    def opening(self, data: TrainingData[MoleculeGraphs], features: MoleculeGraphs) -> NDArray[np.float32]:
+        """What a linear model of the same graphs predicts, shape (n,); see ``Opener.opening``.
 
-    def _schedule(self, count: int) -> Schedule:
-        """What to do with ``count`` molecules to train on."""
+        Raises:
+            TaskError: If it comes to nothing usable.
+        """
+        from .environment_ridge import EnvironmentRidge
+
+        return EnvironmentRidge.fit(data).predict(features)
+
+    def _engine(self) -> Engine:
+        """What trains: Keras where there is an accelerator."""
+        if has_accelerator():
+            from .mpnn_engine import engine
+
+            return engine(self.width, self.steps, self.dropout, self.weight_decay)
+        return NumpyEngine(self.width, self.steps, self.dropout, self.weight_decay)
+
+    def schedule(self, count: int) -> Schedule:
+        """How long and how fast to train on ``count`` molecules."""
         # Measured on 1,000 MOSES molecules: 900 steps are enough for 100 labels and for 800, in some ten seconds, and
         # few labels want small batches; a fixed number of epochs leaves the first models of a campaign untrained.
         size = self.batch_size or min(32, max(8, count // 16))
@@ -139,13 +157,32 @@ class Mpnn(BaseModel):
         return rescale_output(weights, old, scale)
 
 
+_Member = tuple[Mpnn, dict[str, NDArray[np.float32]], tuple[float, float]]
+
+
 def _scale(values: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and standard deviation to scale by; 1 for a deviation that is nothing but rounding."""
     mean, deviation = float(values.mean()), float(values.std())
     return mean, deviation if deviation > 1e-12 * float(np.abs(values).max()) else 1.0
 
 
-def _read(artifact: ModelArtifact) -> tuple[Mpnn, dict[str, NDArray[np.float32]], tuple[float, float]]:
+def _predict_alike(members: Sequence[_Member], features: MoleculeGraphs) -> NDArray[np.float32]:
+    """Predictions of members of equal width and steps, shape (models, n)."""
+    model, weights = members[0][0], [weights for _, weights, _ in members]
+    if has_accelerator():
+        from .mpnn_engine import engine
+
+        network = engine(model.width, model.steps, model.dropout, model.weight_decay)
+        with network.reserved():
+            scaled = network.predict_together(weights, features)
+    else:
+        scaled = predict_scaled(weights, model.steps, features)
+    scales = np.array([scale for _, _, scale in members])
+    predicted: NDArray[np.float32] = (scaled.astype(np.float64) * scales[:, 1:] + scales[:, :1]).astype(np.float32)
+    return predicted
+
+
+def _read(artifact: ModelArtifact) -> _Member:
     """A model's settings, weights, and mean and deviation of its targets."""
     features = GraphFeaturizer().name
     if artifact.surrogate != NAME or artifact.config.get('features') != features:

@@ -1,4 +1,6 @@
-"""A built network with its optimizer: what a warm worker keeps, so that only its first task traces the mathematics.
+"""The network with its optimizer for accelerators, in Keras.
+
+A built one is what a warm worker keeps, so that only its first task traces the mathematics.
 
 TensorFlow has a step of its own here, traced once for every size of batch; other backends go through Keras's.
 """
@@ -7,35 +9,44 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .graphs import MoleculeGraphs
 from .keras_backend import compiles_shapes, keras
-from .mpnn_batches import BATCH_COLUMNS, Batch, pad_batch
+from .mpnn_batches import BATCH_COLUMNS, Batch, make_batch, pad_batch, pieces
 from .mpnn_network import MessagePassing
+from .mpnn_weights import CLIP_NORM
 
-CLIP_NORM = 1.0
-"""Longest step a gradient may ask for; one odd molecule in a small batch must not throw the network off."""
+PREDICT_BATCH = 4096
+"""Molecules asked about at once on an accelerator, which fewer would not keep busy."""
 
 _FLOATS = ('sizes',)
 
 
 class Engine:
-    """A network that can be trained and asked, by one thread at a time: hold ``lock`` from ``load`` on."""
+    """A network that is trained; see ``mpnn_training.Engine``."""
 
     def __init__(self, width: int, steps: int, dropout: float, weight_decay: float) -> None:
         """Build the network. Arguments as for ``MessagePassing``, and the share of weights that decays a step."""
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
         self._network = MessagePassing(width, steps, dropout)
         self._optimizer = keras.optimizers.AdamW(1e-3, weight_decay=weight_decay, global_clipnorm=CLIP_NORM)
         self._optimizer.build(self._network.trainable_variables)
         backend = keras.backend.backend()
         make = _tensorflow_functions if backend == 'tensorflow' else _keras_functions
         self._step, self._predict = make(self._network, self._optimizer)
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Wait for other threads of this process to be done with it."""
+        with self._lock:
+            yield
 
     def load(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
         """Set the network's weights, by the names and shapes of ``mpnn_weights.weight_shapes``."""
@@ -54,14 +65,29 @@ class Engine:
             variable.assign(np.zeros(variable.shape, dtype=variable.dtype))
         self._network.seeds.state.assign(np.array([seed % 2**32, 0], dtype=self._network.seeds.state.dtype))
 
-    def step(self, batch: Batch, targets: NDArray[np.float32], learning_rate: float) -> float:
+    def step(self, graphs: MoleculeGraphs, targets: NDArray[np.float32], learning_rate: float) -> float:
         """One optimization step on targets of shape (m,); returns the mean squared error before it."""
         self._optimizer.learning_rate = learning_rate
-        return float(self._step(batch, targets[:, None]))
+        return float(self._step(make_batch(graphs), targets[:, None]))
 
-    def predict(self, batch: Batch) -> NDArray[np.float32]:
-        """Scaled predictions, shape (m,)."""
-        return np.asarray(self._predict(batch), dtype=np.float32)[: len(batch['sizes']), 0]
+    def predict(self, graphs: MoleculeGraphs) -> NDArray[np.float32]:
+        """Scaled predictions, shape (n,)."""
+        predicted: NDArray[np.float32] = self.predict_together([self.weights()], graphs)[0]
+        return predicted
+
+    def predict_together(
+        self, members: Sequence[Mapping[str, NDArray[np.float32]]], graphs: MoleculeGraphs
+    ) -> NDArray[np.float32]:
+        """Scaled predictions of several networks' weights, shape (models, n); a batch is made once for all of them."""
+        parts = [np.empty((len(members), 0), dtype=np.float32)]
+        for piece in pieces(graphs, PREDICT_BATCH):
+            batch = make_batch(piece)
+            rows = np.empty((len(members), len(piece)), dtype=np.float32)
+            for row, weights in zip(rows, members, strict=True):
+                self.load(weights)
+                row[:] = np.asarray(self._predict(batch))[: len(piece), 0]
+            parts.append(rows)
+        return np.concatenate(parts, axis=1)
 
 
 @lru_cache(maxsize=8)

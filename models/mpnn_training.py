@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +15,39 @@ from numpy.typing import NDArray
 from scoutbee.contracts.errors import ConvergenceTaskError
 
 from .graphs import MoleculeGraphs
-from .mpnn_batches import make_batch, pieces
-
-if TYPE_CHECKING:
-    from .mpnn_engine import Engine
 
 SPLIT_FROM = 10
 """Observations from which some are held out; fewer are all trained on, and watched on themselves."""
 
-PREDICT_BATCH = 256
-"""Molecules asked about at once: their atoms fit a core's cache, which more would not."""
-
 _WARM_UP_STEPS = 50
+
+
+class Engine(Protocol):
+    """A network with its optimizer. Weights by the names and shapes of ``mpnn_weights.weight_shapes``."""
+
+    def reserved(self) -> AbstractContextManager[None]:
+        """What to hold from ``load`` on, while it is in use."""
+        ...
+
+    def load(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        """Set the network's weights."""
+        ...
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """A copy of the network's weights."""
+        ...
+
+    def restart(self, seed: int) -> None:
+        """Forget what the optimizer and the dropout remember of earlier trainings."""
+        ...
+
+    def step(self, graphs: MoleculeGraphs, targets: NDArray[np.float32], learning_rate: float) -> float:
+        """One optimization step on scaled targets of shape (m,); returns the mean squared error before it."""
+        ...
+
+    def predict(self, graphs: MoleculeGraphs) -> NDArray[np.float32]:
+        """Scaled predictions, shape (n,)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -90,7 +112,7 @@ def fit(
     """Train from given weights, and return those of the epoch with the lowest validation error.
 
     Args:
-        engine: The network; its lock is held by the caller.
+        engine: The network, reserved by the caller.
         weights: Where to start.
         graphs: All observed molecules, ``n``.
         targets: Their scaled values, shape (n,).
@@ -113,14 +135,14 @@ def fit(
         epoch += 1
         losses = []
         for chosen in _shuffled(training, schedule.batch_size, rng):
-            batch = make_batch(graphs.take(chosen))
-            losses.append(_finite(engine.step(batch, targets[chosen], schedule.rate(step, total)), 'loss', epoch))
+            squared = engine.step(graphs.take(chosen), targets[chosen], schedule.rate(step, total))
+            losses.append(_finite(squared, 'loss', epoch))
             step += 1
             late = _is_late(started, schedule.time_limit_seconds)
             if late:
                 break
         loss = float(np.mean(losses))
-        residuals = predict(engine, held_out) - held_targets
+        residuals = engine.predict(held_out) - held_targets
         error = _finite(float(np.sqrt(np.mean(residuals**2))), 'validation error', epoch)
         if error < best_error:
             best, best_epoch, best_error = engine.weights(), epoch, error
@@ -128,12 +150,6 @@ def fit(
         _finite(float(np.abs(array).max()), f'weight {name!r}', best_epoch)
     metrics = {'epochs': epoch + 1, 'best_epoch': best_epoch + 1, 'train_loss': loss, 'timed_out': float(late)}
     return Fit(best, {**metrics, 'validation_rmse': best_error})
-
-
-def predict(engine: Engine, graphs: MoleculeGraphs) -> NDArray[np.float32]:
-    """Scaled predictions of the loaded weights, shape (n,)."""
-    parts = [engine.predict(make_batch(piece)) for piece in pieces(graphs, PREDICT_BATCH)]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
 
 
 def _shuffled(rows: NDArray[np.int64], size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

@@ -16,6 +16,9 @@ from .mpnn_batches import table_rows
 HEADS = 4
 """Attention heads of the readout; the width is a multiple of it."""
 
+CLIP_NORM = 1.0
+"""Longest step a gradient may ask for; one odd molecule in a small batch must not throw the network off."""
+
 _TABLE_DEVIATION = 0.4
 
 

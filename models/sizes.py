@@ -19,6 +19,9 @@ TYPICAL_FEATURE_BYTES: Mapping[str, float] = {'mpnn': 220.0, 'fingerprint': 250.
 VALUE_BYTES = 8
 """Bytes of an observed value in the data of a training."""
 
+ROWS_BYTES = 400
+"""Bytes of a piece of a search space that is told by the name of its files, most of them the path."""
+
 PREDICTION_BYTES = 4
 """Bytes of a predicted value."""
 

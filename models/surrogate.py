@@ -6,7 +6,7 @@ training several with different members' seeds, each in its own task.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -88,6 +88,19 @@ class FeatureSource(Protocol):
 class Featurizer(FeatureSource, Protocol):
     """Turns what a person writes about a candidate into features."""
 
+    @property
+    def piece(self) -> int:
+        """Inputs that are best looked at together: some seconds of work."""
+        ...
+
+    def screen_pieces(self, inputs: Sequence[Any], pieces: Sequence[slice]) -> Iterator[Screening[Any]]:
+        """``screen`` of some pieces of the inputs, each in its turn, on as many processes as it pays."""
+        ...
+
+    def join(self, parts: Sequence[Any]) -> Features:
+        """The features of all parts, of which there is at least one, in order."""
+        ...
+
     def screen(self, inputs: Sequence[Any], progress: Progress = silent) -> Screening[Any]:
         """Features of those of ``n`` inputs that have some, and which have none, in one pass."""
         ...
@@ -167,13 +180,37 @@ class Surrogate(Protocol):
         """
         ...
 
-    def predict(self, artifact: ModelArtifact, features: Any) -> NDArray[np.float32]:
-        """Predicted values, shape (n,), in the unit the model was trained on.
+    def predict(self, artifacts: Sequence[ModelArtifact], features: Any) -> NDArray[np.float32]:
+        """What several models of this surrogate say of the same candidates, at once.
+
+        Args:
+            artifacts: The models, usually members of one ensemble.
+            features: The candidates, ``n``.
+
+        Returns:
+            Predicted values, shape (models, n), in the unit each model was trained on. A model predicts the same
+            whichever others are asked with it, up to rounding.
 
         Raises:
-            InputTaskError: If the artifact is not this surrogate's, or its arrays do not fit its configuration.
+            InputTaskError: If an artifact is not this surrogate's, or its arrays do not fit its configuration.
         """
         ...
+
+
+def alike(artifacts: Sequence[ModelArtifact], names: Sequence[str]) -> list[list[int]]:
+    """Which models have the same arrays of some names, so that what is made of these can be shared.
+
+    Args:
+        artifacts: The models.
+        names: The arrays that matter.
+
+    Returns:
+        Places in ``artifacts``, each once; those of one list are alike.
+    """
+    groups: dict[tuple[bytes, ...], list[int]] = {}
+    for place, artifact in enumerate(artifacts):
+        groups.setdefault(tuple(artifact.arrays[name].tobytes() for name in names), []).append(place)
+    return list(groups.values())
 
 
 def expect_model_of(surrogate: str, artifact: ModelArtifact) -> None:

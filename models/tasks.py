@@ -6,7 +6,7 @@ objects; nothing of ProxyStore is imported for that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,35 +48,71 @@ def train(
     return model.train(unwrap(data), member=member, seed=seed, previous=last)
 
 
-def infer(artifact: ModelArtifact, features: Any) -> NDArray[np.float32]:
-    """Predict with one trained model.
+def infer(artifacts: Sequence[ModelArtifact], features: Any) -> NDArray[np.float32]:
+    """Predict with several trained models together, which share what is the same for all of them.
 
     Args:
-        artifact: The model; it names its surrogate, and ``config['settings']`` holds the surrogate's settings.
+        artifacts: The models; each names its surrogate, and its ``config['settings']`` holds the surrogate's settings.
         features: The candidates, ``n``, as the surrogate's featurizer makes them.
 
     Returns:
-        Predicted values, shape (n,), in the unit the model was trained on.
+        Predicted values, shape (models, n), in the unit the models were trained on.
 
     Raises:
         ConfigurationError: If the surrogate or its settings are unknown.
-        InputTaskError: If the model does not fit its surrogate or the features, or predicts what is not finite.
+        InputTaskError: If there is no model, or they are not all of one surrogate, or one does not fit its surrogate
+            or the features, or predicts what is not finite.
     """
-    artifact, features = unwrap(artifact), unwrap(features)
-    model = make_surrogate(artifact.surrogate, artifact.config.get('settings', {}))
-    predicted = np.asarray(model.predict(artifact, features), dtype=np.float32)
-    if predicted.shape != (len(features),):
-        raise TaskError(
-            f'Expected one prediction for each of {len(features)} candidates from the surrogate '
-            f'{artifact.surrogate!r}, got shape {predicted.shape}.'
-        )
-    bad = np.flatnonzero(~np.isfinite(predicted))
-    if len(bad):
+    models, candidates = [unwrap(artifact) for artifact in artifacts], unwrap(features)
+    surrogates = sorted({model.surrogate for model in models})
+    if len(surrogates) != 1:
         raise InputTaskError(
-            f'Expected finite predictions from the surrogate {artifact.surrogate!r}, got {len(bad)} of '
-            f'{len(predicted)} that are not, the first for row {bad[0]} of the chunk; train the model again.'
+            f'Expected models of one surrogate to ask together, got {surrogates or "no model"}; ask those of each '
+            'surrogate alone.'
+        )
+    predicted = np.empty((len(models), len(candidates)), dtype=np.float32)
+    for places in _same_settings(models):
+        predicted[places] = _predict([models[place] for place in places], candidates)
+    _check_finite(predicted, surrogates[0])
+    return predicted
+
+
+def _same_settings(models: Sequence[ModelArtifact]) -> list[list[int]]:
+    """Which models have the same settings; places in ``models``, each once."""
+    groups: list[list[int]] = []
+    for place, model in enumerate(models):
+        settings = model.config.get('settings', {})
+        for group in groups:
+            if models[group[0]].config.get('settings', {}) == settings:
+                group.append(place)
+                break
+        else:
+            groups.append([place])
+    return groups
+
+
+def _predict(models: Sequence[ModelArtifact], candidates: Any) -> NDArray[np.float32]:
+    """Predictions of models with the same settings, shape (models, n)."""
+    name = models[0].surrogate
+    surrogate = make_surrogate(name, models[0].config.get('settings', {}))
+    predicted = np.asarray(surrogate.predict(models, candidates), dtype=np.float32)
+    if predicted.shape != (len(models), len(candidates)):
+        raise TaskError(
+            f'Expected predictions of {len(models)} models for each of {len(candidates)} candidates from the '
+            f'surrogate {name!r}, got shape {predicted.shape}.'
         )
     return predicted
+
+
+def _check_finite(predicted: NDArray[np.float32], surrogate: str) -> None:
+    bad = np.argwhere(~np.isfinite(predicted))
+    if len(bad):
+        model, row = bad[0]
+        raise InputTaskError(
+            f'Expected finite predictions from the surrogate {surrogate!r}, got {len(bad)} of {predicted.size} that '
+            f'are not, the first for row {row} of the chunk by model {model + 1} of {len(predicted)} that were asked; '
+            'train that model again.'
+        )
 
 
 def unwrap(obj: T) -> T:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,13 @@ class Vectors:
 
 @dataclass(frozen=True)
 class VectorFeaturizer:
-    """Makes ``Vectors`` of sequences of numbers, all of one length."""
+    """Makes ``Vectors`` of sequences of numbers, all of one length.
+
+    Attributes:
+        piece: Points that are looked at together.
+    """
+
+    piece: ClassVar[int] = 100_000
 
     @property
     def name(self) -> str:
@@ -75,6 +81,23 @@ class VectorFeaturizer:
         progress(len(inputs), len(inputs))
         points = Vectors(np.stack(rows) if rows else np.empty((0, 0)))
         return Screening(points, np.asarray(unusable, dtype=np.int64), fault)
+
+    def screen_pieces(self, inputs: Sequence[Any], pieces: Sequence[slice]) -> Iterator[Screening[Vectors]]:
+        """``screen`` of some pieces, each in its turn; ``d`` is as in the first of each."""
+        return (self.screen(inputs[piece]) for piece in pieces)
+
+    def join(self, parts: Sequence[Vectors]) -> Vectors:
+        """The points of all parts, in order.
+
+        Raises:
+            InputTaskError: If they differ in ``d``.
+        """
+        points = [part.points for part in parts if len(part)] or [parts[0].points]
+        if len({part.shape[1] for part in points}) > 1:
+            raise InputTaskError(
+                f'Expected points of one dimension, got {", ".join(str(part.shape[1]) for part in points)}.'
+            )
+        return Vectors(np.concatenate(points))
 
     def featurize(self, inputs: Sequence[Any], progress: Progress = silent) -> Vectors:
         """Points from ``n`` sequences of ``d`` numbers; none at all give shape (0, 0).

@@ -49,7 +49,7 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
 """Every effort there is, by name, in the order in which they are worth trying."""
 
 STANDARD = EFFORTS['standard']
-"""What is tried first; its longest step is ASE's own."""
+"""What is tried first; its longest step is also ASE's default."""
 
 
 def effort_named(name: str) -> Effort:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
-from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+from rdkit.Chem import rdDistGeom
 
 from scoutbee.contracts.errors import InputTaskError
 
@@ -23,6 +23,7 @@ from .errors import (
     UnparsableSmilesError,
     UnsupportedElementError,
 )
+from .force_field import pre_relax, stiffness
 from .records import EmbeddingRecord
 
 MAX_ATOMIC_NUMBER = 86
@@ -44,6 +45,8 @@ class Molecule:
         coordinates: In angstrom, shape (atoms, 3).
         bonds: Bonds of the SMILES and to hydrogens, as pairs of atoms, the smaller first.
         embedding: How the geometry came about.
+        stiffness: Second derivatives of the force field's energy, shape (3 atoms, 3 atoms), in eV per square
+            angstrom; None where no force field knows the atoms.
     """
 
     smiles: str
@@ -51,6 +54,7 @@ class Molecule:
     coordinates: NDArray[np.float64]
     bonds: frozenset[tuple[int, int]]
     embedding: EmbeddingRecord
+    stiffness: NDArray[np.float64] | None
 
 
 def build_molecule(smiles: str, seed: int = 1) -> Molecule:
@@ -79,6 +83,7 @@ def build_molecule(smiles: str, seed: int = 1) -> Molecule:
         coordinates=np.array(graph.GetConformer().GetPositions(), dtype=np.float64),
         bonds=frozenset(_pair(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in graph.GetBonds()),
         embedding=embedding,
+        stiffness=stiffness(graph, embedding.forcefield),
     )
 
 
@@ -155,19 +160,10 @@ def _embed(smiles: str, graph: Any, seed: int) -> EmbeddingRecord:
         except (RuntimeError, ValueError) as error:
             raise EmbeddingError(smiles, f'RDKit could not embed it: {error}') from error
         if conformer >= 0:
-            forcefield, converged = _pre_relax(graph)
+            forcefield, converged = pre_relax(graph)
             if np.isfinite(graph.GetConformer().GetPositions()).all():
                 return EmbeddingRecord(seed + attempt, attempt + 1, attempt > 0, forcefield, converged)
     raise EmbeddingError(smiles, f'{EMBEDDING_ATTEMPTS} attempts failed, with seeds {seed} and up')
-
-
-def _pre_relax(graph: Any) -> tuple[str, bool | None]:
-    """Relax the conformer in place by the best force field that knows its atoms; its name, whether it converged."""
-    if rdForceFieldHelpers.MMFFHasAllMoleculeParams(graph):
-        return 'MMFF94', rdForceFieldHelpers.MMFFOptimizeMolecule(graph) == 0
-    if rdForceFieldHelpers.UFFHasAllMoleculeParams(graph):
-        return 'UFF', rdForceFieldHelpers.UFFOptimizeMolecule(graph) == 0
-    return 'none', None
 
 
 def _pair(first: int, second: int) -> tuple[int, int]:

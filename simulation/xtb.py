@@ -1,4 +1,4 @@
-"""Extended tight-binding energies and relaxations, by tblite through ASE.
+"""Extended tight-binding energies and relaxations, by tblite.
 
 Nothing that did not converge is returned: a failed self-consistent field, a relaxation out of steps, or a value that
 is not finite raises a typed error.
@@ -7,32 +7,38 @@ is not finite raises a typed error.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from ase import Atoms
-from ase.calculators.calculator import CalculatorError
-from ase.optimize import LBFGS
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
-from tblite.ase import TBLite
 from tblite.exceptions import TBLiteRuntimeError, TBLiteValueError
 from tblite.interface import Calculator
 
 from .efforts import STANDARD, Effort
 from .errors import RelaxationError, ScfError
+from .optimizer import Minimum, Tolerance, largest, minimize
 
-FORCE_TOLERANCE = 0.05
-"""Largest force on any atom of a relaxed geometry, in eV per angstrom."""
+TOLERANCE = Tolerance(force=0.05, decrease=0.005)
+"""Of a relaxed geometry. The force alone is met by a soft torsion that is far from its minimum."""
 
 SCF_SETTINGS: tuple[Mapping[str, float], ...] = ({}, {'mixer_damping': 0.1, 'max_iterations': 1000})
 """Settings of the self-consistent field, tried in turn: tblite's own (0.4, 250), then slower ones that converge what
 those do not. They lead to the same energy."""
 
+EXACT, LOOSE = 1.0, 10.0
+"""Thresholds of the self-consistent field in tblite's unit: its own, and those of a relaxation on its way. Loose ones
+change an energy by less than 0.1 meV and a force by less than 0.01 eV per angstrom, and save iterations."""
+
+STIFF = 70.0
+"""Curvature of a molecule that no force field knows, in eV per square angstrom; ASE's optimizers start from it."""
+
+_SAME_ENERGY_HARTREE = 1e-5
+
 T = TypeVar('T')
 
-_PROGRAM_ERRORS = (CalculatorError, TBLiteRuntimeError, TBLiteValueError)
+_PROGRAM_ERRORS = (TBLiteRuntimeError, TBLiteValueError)
 
 
 @dataclass(frozen=True)
@@ -58,15 +64,14 @@ class Geometry:
         smiles: The SMILES as it was given.
         numbers: Atomic numbers, shape (atoms,).
         coordinates: In angstrom, shape (atoms, 3).
+        hessian: What is known of the second derivatives of the energy there, shape (3 atoms, 3 atoms), in eV per
+            square angstrom; it saves steps.
     """
 
     smiles: str
     numbers: NDArray[np.int64]
     coordinates: NDArray[np.float64]
-
-    def moved(self, coordinates: NDArray[np.float64]) -> Geometry:
-        """The same atoms elsewhere."""
-        return Geometry(self.smiles, self.numbers, coordinates)
+    hessian: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,13 @@ class SinglePoint:
 
     Attributes:
         energy_hartree: The energy.
+        max_force: Largest force on an atom, in eV per angstrom.
         gap_ev: Energy between the highest occupied and the lowest empty orbital; None where there is no empty one.
         damped: Whether the self-consistent field needed stronger damping.
     """
 
     energy_hartree: float
+    max_force: float
     gap_ev: float | None
     damped: bool
 
@@ -89,20 +96,39 @@ class Relaxation:
     """A relaxed geometry.
 
     Attributes:
-        geometry: Where it ended.
-        energy_hartree: Energy there.
-        first_energy_hartree: Energy where it began.
+        geometry: Where it ended, with the Hessian that the optimizer arrived at.
+        end: Energy and forces there, from a fresh guess of the electronic structure.
+        first_energy_hartree: Energy where it began, from a fresh guess.
         steps: Optimizer steps taken.
-        max_force: Largest force on an atom at the end, in eV per angstrom.
-        damped: Whether the self-consistent field needed stronger damping.
+        damped: Whether the self-consistent field needed stronger damping somewhere.
     """
 
     geometry: Geometry
-    energy_hartree: float
+    end: SinglePoint
     first_energy_hartree: float
     steps: int
-    max_force: float
     damped: bool
+
+
+class _Surface:
+    """The energy surface of a charge state; each point but the first starts from the last one's electronic structure.
+
+    Attributes:
+        exact: Whether every point is computed as accurately as the first.
+    """
+
+    def __init__(self, geometry: Geometry, level: Level, settings: Mapping[str, float]) -> None:
+        self.exact = False
+        self._smiles, self._level = geometry.smiles, level
+        self._calculator = _calculator(geometry, level, settings)
+        self._last: Any = None
+
+    def __call__(self, coordinates: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        self._calculator.set('accuracy', EXACT if self.exact or self._last is None else LOOSE)
+        self._calculator.update(positions=coordinates / Bohr)
+        self._last = self._calculator.singlepoint(self._last)
+        energy, slope = _values(self._last, self._smiles, self._level)
+        return energy * Hartree, slope
 
 
 def single_point(geometry: Geometry, level: Level, effort: Effort = STANDARD) -> SinglePoint:
@@ -113,25 +139,18 @@ def single_point(geometry: Geometry, level: Level, effort: Effort = STANDARD) ->
     """
 
     def compute(settings: Mapping[str, float]) -> SinglePoint:
-        calculator = Calculator(
-            level.method,
-            geometry.numbers,
-            geometry.coordinates / Bohr,
-            charge=float(level.charge),
-            uhf=level.multiplicity - 1,
-        )
-        calculator.set('verbosity', 0)
-        for name, value in settings.items():
-            calculator.set(name.replace('max_iterations', 'max-iter').replace('_', '-'), value)
-        result = calculator.singlepoint()
-        energy = _finite(float(result['energy']), geometry, level)
-        return SinglePoint(energy, _gap_ev(result), _is_damped(settings))
+        result = _calculator(geometry, level, settings).singlepoint()
+        energy, slope = _values(result, geometry.smiles, level)
+        return SinglePoint(energy, largest(slope), _gap_ev(result), _is_damped(settings))
 
     return _converged(compute, geometry, level, effort)
 
 
 def relax(geometry: Geometry, level: Level, max_steps: int, effort: Effort = STANDARD) -> Relaxation:
-    """Relax a geometry by LBFGS until no force exceeds ``FORCE_TOLERANCE``; the rest is ASE's defaults.
+    """Relax a geometry until no force exceeds ``TOLERANCE.force`` and little energy is left to lose.
+
+    What the optimizer ends at counts only if a fresh guess of the electronic structure gives the same energy there,
+    and forces within the tolerance: along a relaxation each point starts from the last, and may follow a wrong state.
 
     Args:
         geometry: Where to begin.
@@ -140,31 +159,68 @@ def relax(geometry: Geometry, level: Level, max_steps: int, effort: Effort = STA
         effort: Settings of the iterations; its factor on the steps is the caller's to apply.
 
     Raises:
-        ScfError: If the self-consistent field does not converge somewhere on the way.
+        ScfError: If the self-consistent field does not converge somewhere on the way, or depends on its guess.
         RelaxationError: If the steps do not suffice.
     """
 
     def compute(settings: Mapping[str, float]) -> Relaxation:
-        atoms = Atoms(geometry.numbers, geometry.coordinates)
-        atoms.calc = TBLite(
-            method=level.method, charge=level.charge, multiplicity=level.multiplicity, verbosity=0, **settings
-        )
-        first = _finite(atoms.get_potential_energy() / Hartree, geometry, level)
-        optimizer = LBFGS(atoms, logfile=None, maxstep=effort.longest_step_angstrom)
-        converged = bool(optimizer.run(fmax=FORCE_TOLERANCE, steps=max_steps))
-        max_force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
-        if not (converged and max_force <= FORCE_TOLERANCE):
-            raise RelaxationError(
-                geometry.smiles,
-                f'after {optimizer.nsteps} steps at charge {level.charge:+d} by {level.method} the largest force is '
-                f'{max_force:.3f} eV/angstrom, expected at most {FORCE_TOLERANCE}; allow more steps or take another '
-                'seed',
-            )
-        energy = _finite(atoms.get_potential_energy() / Hartree, geometry, level)
-        moved = geometry.moved(np.array(atoms.get_positions(), dtype=np.float64))
-        return Relaxation(moved, energy, first, int(optimizer.nsteps), max_force, _is_damped(settings))
+        surface = _Surface(geometry, level, settings)
+        found = _minimum(surface, geometry, level, max_steps, effort)
+        there = replace(geometry, coordinates=found.coordinates, hessian=found.hessian)
+        end = single_point(there, level, effort)
+        first, steps = found.first_energy / Hartree, found.steps
+        if _differs(found, end):
+            surface.exact = True
+            found = _minimum(surface, there, level, max_steps - steps, effort)
+            there, steps = replace(there, coordinates=found.coordinates, hessian=found.hessian), steps + found.steps
+            end = single_point(there, level, effort)
+            _check_same(geometry.smiles, found, end)
+        return Relaxation(there, end, first, steps, end.damped or _is_damped(settings))
 
     return _converged(compute, geometry, level, effort)
+
+
+def _minimum(surface: _Surface, geometry: Geometry, level: Level, max_steps: int, effort: Effort) -> Minimum:
+    hessian = STIFF * np.eye(geometry.coordinates.size) if geometry.hessian is None else geometry.hessian
+    found = minimize(surface, geometry.coordinates, hessian, TOLERANCE, effort.longest_step_angstrom, max_steps)
+    if not found.converged:
+        raise RelaxationError(
+            geometry.smiles,
+            f'after {found.steps} steps at charge {level.charge:+d} by {level.method} the largest force is '
+            f'{found.max_force:.3f} eV/angstrom, expected at most {TOLERANCE.force}, and {found.decrease:.3f} eV are '
+            f'left to lose, expected at most {TOLERANCE.decrease}; allow more steps or take another seed',
+        )
+    return found
+
+
+def _differs(found: Minimum, end: SinglePoint) -> bool:
+    """Whether a fresh guess does not confirm an end."""
+    return end.max_force > TOLERANCE.force or abs(found.energy / Hartree - end.energy_hartree) > _SAME_ENERGY_HARTREE
+
+
+def _check_same(smiles: str, found: Minimum, end: SinglePoint) -> None:
+    """Refuse an energy that depends on the guess it started from."""
+    if _differs(found, end):
+        raise ScfError(
+            smiles,
+            f'after relaxing the energy is {found.energy / Hartree:.6f} Hartree and the largest force '
+            f'{found.max_force:.3f} eV/angstrom, but {end.energy_hartree:.6f} and {end.max_force:.3f} from a fresh '
+            'starting guess',
+        )
+
+
+def _calculator(geometry: Geometry, level: Level, settings: Mapping[str, float]) -> Any:
+    calculator = Calculator(
+        level.method,
+        geometry.numbers,
+        geometry.coordinates / Bohr,
+        charge=float(level.charge),
+        uhf=level.multiplicity - 1,
+    )
+    calculator.set('verbosity', 0)
+    for name, value in settings.items():
+        calculator.set(name.replace('max_iterations', 'max-iter').replace('_', '-'), value)
+    return calculator
 
 
 def _converged(compute: Callable[[Mapping[str, float]], T], geometry: Geometry, level: Level, effort: Effort) -> T:
@@ -184,10 +240,12 @@ def _is_damped(settings: Mapping[str, float]) -> bool:
     return settings is not SCF_SETTINGS[0]
 
 
-def _finite(energy: float, geometry: Geometry, level: Level) -> float:
-    if not np.isfinite(energy):
-        raise ScfError(geometry.smiles, f'{level.method} at charge {level.charge:+d} gave an energy of {energy}')
-    return float(energy)
+def _values(result: Any, smiles: str, level: Level) -> tuple[float, NDArray[np.float64]]:
+    """Energy in Hartree and its gradient in eV per angstrom; ``ScfError`` if they are no numbers."""
+    energy, slope = float(result['energy']), result['gradient'] * (Hartree / Bohr)
+    if not (np.isfinite(energy) and np.isfinite(slope).all()):
+        raise ScfError(smiles, f'{level.method} at charge {level.charge:+d} gave an energy of {energy}')
+    return energy, slope
 
 
 def _gap_ev(result: Any) -> float | None:

@@ -28,10 +28,10 @@ def fit(data: tuple[NDArray[np.float64], NDArray[np.float64]], member: int, prev
     return ModelArtifact('parabola', {'member': member}, {'weights': weights}, {'loss': float(np.mean(y))})
 
 
-def evaluate(artifact: ModelArtifact, x: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Heights the parabola gives, shape (n,)."""
-    w = artifact.arrays['weights']
-    return np.asarray(w[0] + w[1] * x + w[2] * x * x, dtype=np.float32)
+def evaluate(artifacts: Sequence[ModelArtifact], x: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Heights the parabolas give, shape (models, n)."""
+    weights = [artifact.arrays['weights'] for artifact in artifacts]
+    return np.array([w[0] + w[1] * x + w[2] * x * x for w in weights], dtype=np.float32)
 
 
 class HillCampaign:

@@ -42,7 +42,7 @@ class MemoryShelf:
 
     def __init__(self) -> None:
         self.models: dict[ModelVersion, TrainedModel] = {}
-        self.predictions: dict[ModelVersion, dict[int, NDArray[Any]]] = {}
+        self.predictions: dict[int, dict[int, NDArray[Any]]] = {}
 
     def save(self, model: TrainedModel) -> str:
         """Keep the model."""
@@ -59,11 +59,11 @@ class MemoryShelf:
             raise ConfigurationError(f'Expected a model in {file}, found none.')
         return self.models[version]
 
-    def keep(self, version: ModelVersion, values: NDArray[Any]) -> tuple[str, int]:
-        """Keep one chunk; the offset is its number."""
-        chunks = self.predictions.setdefault(version, {})
-        chunks[len(chunks)] = values
-        return f'predictions/{version}.npy', len(chunks) - 1
+    def keep(self, generation: int, values: NDArray[Any]) -> tuple[str, int]:
+        """Keep the answer to one question; the offset is its number."""
+        answers = self.predictions.setdefault(generation, {})
+        answers[len(answers)] = values
+        return f'predictions/g{generation}.npy', len(answers) - 1
 
     def fetch(self, file: str, offset: int) -> NDArray[Any]:
         """Give it back.
@@ -71,14 +71,14 @@ class MemoryShelf:
         Raises:
             ConfigurationError: If it is not there.
         """
-        version = ModelVersion.parse(file.removeprefix('predictions/').removesuffix('.npy'))
-        if offset not in self.predictions.get(version, {}):
+        generation = int(file.removeprefix('predictions/g').removesuffix('.npy'))
+        if offset not in self.predictions.get(generation, {}):
             raise ConfigurationError(f'Expected predictions at {offset} of {file}, found none.')
-        return self.predictions[version][offset]
+        return self.predictions[generation][offset]
 
     def discard_predictions(self, standing: Iterable[ModelVersion]) -> None:
         """Forget what is superseded."""
-        newest = {version.member: version for version in standing}
-        for version in list(self.predictions):
-            if version.member in newest and version < newest[version.member]:
-                del self.predictions[version]
+        generations = {version.generation for version in standing}
+        for generation in self.predictions.keys() - generations:
+            if generation < max(generations, default=0):
+                del self.predictions[generation]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scoutbee.agents.thinker import Thinker
 from scoutbee.contracts.campaign import Campaign
-from scoutbee.contracts.learning import ModelVersion, TrainedModel
+from scoutbee.contracts.learning import TrainedModel
 from scoutbee.contracts.policy import Policy
 from scoutbee.driver.shelf import PREDICTIONS_FOLDER, RunShelf
 from scoutbee.traces import writer
@@ -156,11 +156,11 @@ class _MortalShelf(RunShelf):
         file: str = self._fate.meet(lambda: super(_MortalShelf, self).save(model), half)
         return file
 
-    def keep(self, version: ModelVersion, values: NDArray[Any]) -> tuple[str, int]:
+    def keep(self, generation: int, values: NDArray[Any]) -> tuple[str, int]:
         def half() -> None:
-            self._append_garbage(f'{PREDICTIONS_FOLDER}/{version}.npy')
+            self._append_garbage(f'{PREDICTIONS_FOLDER}/g{generation}.npy')
 
-        place: tuple[str, int] = self._fate.meet(lambda: super(_MortalShelf, self).keep(version, values), half)
+        place: tuple[str, int] = self._fate.meet(lambda: super(_MortalShelf, self).keep(generation, values), half)
         return place
 
     def _append_garbage(self, name: str) -> None:

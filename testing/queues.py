@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
 
 from colmena.exceptions import KillSignalException, TimeoutException
-from colmena.models import SerializationMethod
+from colmena.models import Result, SerializationMethod
 from colmena.queue.base import ColmenaQueues
+
+T = TypeVar('T')
 
 
 class ThreadQueues(ColmenaQueues):
@@ -22,6 +25,28 @@ class ThreadQueues(ColmenaQueues):
 
     def _check_role(self, allowed_role: Any, calling_function: str) -> None:
         """Client and server share the object here."""
+
+    def send_many(
+        self, tasks: Sequence[tuple[tuple[Any, ...], dict[str, Any]]], *, method: str, topic: str
+    ) -> list[str]:
+        """Send several tasks, given by their arguments and ``task_info``; returns their ids."""
+        return [
+            str(self.send_inputs(*arguments, method=method, topic=topic, keep_inputs=False, task_info=info))
+            for arguments, info in tasks
+        ]
+
+    def get_results(self, topic: str, timeout: float | None, most: int) -> list[Result]:
+        """The results that wait, or else the next one."""
+        return _several(lambda seconds: self.get_result(topic=topic, timeout=seconds), timeout, most)
+
+    def get_tasks(self, timeout: float | None, most: int) -> list[tuple[str, Result]]:
+        """The tasks that wait, or else the next one, each with its topic."""
+        return [self.get_task(timeout=timeout)]
+
+    def send_results(self, results: Sequence[Result]) -> None:
+        """Send results."""
+        for result in results:
+            self.send_result(result)
 
     def _get_request(self, timeout: float | None = None) -> tuple[str, str]:
         try:
@@ -50,3 +75,11 @@ class ThreadQueues(ColmenaQueues):
         for messages in waiting:
             while not messages.empty():
                 messages.get_nowait()
+
+
+def _several(get: Callable[[float | None], T], timeout: float | None, most: int) -> list[T]:
+    found = [get(timeout)]
+    with contextlib.suppress(TimeoutException):
+        while len(found) < most:
+            found.append(get(0.0))
+    return found

@@ -83,7 +83,7 @@ def inferred(at: float, generation: int, member: int, chunk: int) -> Record:
     """An inference came back."""
     return InferenceRecord(
         time=START + at, task_id=f'i{member}-{chunk}', method='infer', success=True, timestamps=_stamps(at, 0.5),
-        spans={}, generation=generation, member=member, chunk=chunk, rows=100,
+        spans={}, generation=generation, members=[member], chunk=chunk, rows=100,
     )  # fmt: skip
 
 

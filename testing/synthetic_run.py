@@ -188,7 +188,7 @@ class SyntheticRun:
         proxies = {f'chunk-{chunk}': {'in': move}}
         return InferenceRecord(
             **self._task(f'i{generation}-{member}-{chunk}', 'infer', at + 0.01, began, ended, 'gpu0:1'),
-            success=True, generation=generation, member=member, chunk=chunk, rows=20_000, proxies=proxies,
+            success=True, generation=generation, members=[member], chunk=chunk, rows=20_000, proxies=proxies,
             sizes={'inputs': 3000, 'value': 80_000},
         )  # fmt: skip
 

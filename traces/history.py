@@ -68,11 +68,13 @@ class KeptChunk:
 
     Attributes:
         file: Where they are kept, relative to the run directory; None where they could not be.
-        offset: Where in that file they begin, in bytes.
+        offset: Where in that file the answer begins that they are part of, in bytes.
+        row: Which of its rows they are.
     """
 
     file: str | None
     offset: int | None
+    row: int
 
 
 @dataclass(frozen=True)

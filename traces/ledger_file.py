@@ -40,17 +40,17 @@ class LedgerFile:
             os.close(self._fd)
             raise
 
-    def append(self, line: bytes, *, sync: bool) -> None:
-        """Hand one line to the operating system, and with ``sync`` to the disk.
+    def append(self, lines: bytes, *, sync: bool) -> None:
+        """Hand whole lines to the operating system, and with ``sync`` to the disk.
 
         Raises:
-            OSError: If that failed; what was written of the line is taken back, now or before the next line.
+            OSError: If that failed; what was written of the lines is taken back, now or before the next ones.
         """
         if self._torn:
             os.ftruncate(self._fd, self._size)
         self._torn = True
         try:
-            rest = memoryview(line)
+            rest = memoryview(lines)
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
             if sync:
@@ -60,7 +60,7 @@ class LedgerFile:
                 os.ftruncate(self._fd, self._size)
                 self._torn = False
             raise
-        self._size += len(line)
+        self._size += len(lines)
         self._torn = False
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from .encoding import decode
 from .errors import TraceError
-from .records import RECORDS, SCHEMA_VERSION, Record
+from .records import READABLE_VERSIONS, RECORDS, Record
 
 R = TypeVar('R', bound=Record)
 
@@ -133,20 +133,21 @@ def problem(path: Path, number: int, line: bytes, record_type: type[Record], err
     version = other_version(line)
     if version is not None:
         return (
-            f'{where}: written with schema version {version!r:.60}, but this Scoutbee reads version {SCHEMA_VERSION}. '
+            f'{where}: written with schema version {version!r:.60}, but this Scoutbee reads versions '
+            f'{" and ".join(map(str, READABLE_VERSIONS))}. '
             'Read the run with the Scoutbee that wrote it (see provenance.json).'
         )
     return f'{where}: not a {record_type.__name__}: {_first(error)}.'
 
 
 def other_version(line: bytes) -> object | None:
-    """The schema version of a line, where it is another than the one read here; None otherwise."""
+    """The schema version of a line, where it is none of those read here; None otherwise."""
     try:
         data = json.loads(line)
     except (ValueError, RecursionError):
         return None
     version: object | None = data.get('schema_version') if isinstance(data, dict) else None
-    return None if version == SCHEMA_VERSION else version
+    return None if version in READABLE_VERSIONS else version
 
 
 def _first(error: Exception) -> str:

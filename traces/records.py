@@ -8,9 +8,11 @@ from __future__ import annotations
 import time
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
+
+READABLE_VERSIONS = (1, 2)
 
 
 class Record(BaseModel):
@@ -21,7 +23,7 @@ class Record(BaseModel):
     stream: ClassVar[str]
     """File the record goes to, without its ending."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     seq: int = Field(0, description='Position in the ledger; given by the writer.')
     time: float = Field(default_factory=time.time, description='When it was written down, seconds since the epoch.')
 
@@ -103,12 +105,17 @@ class InferenceRecord(TaskRecord):
 
     stream: ClassVar[str] = 'inference-results'
 
-    generation: int
-    member: int
+    generation: int = Field(description='Of the models that were asked.')
+    members: list[int] = Field(description='Which of its models; the predictions have a row for each, in this order.')
     chunk: int
-    rows: int
+    rows: int = Field(description='Candidates that each model predicted.')
     file: str | None = Field(None, description='Where the predictions are kept, relative to the run directory.')
     offset: int | None = Field(None, description='Where in that file they begin, in bytes.')
+
+    @model_validator(mode='before')
+    @classmethod
+    def _of_one_model(cls, data: Any) -> Any:
+        return with_all_members(data)
 
 
 class SelectionRecord(Record):
@@ -126,6 +133,17 @@ class SelectionRecord(Record):
     started: float | None = Field(None, description='When the training round behind it began, seconds since epoch.')
     warnings: list[str] = Field(default_factory=list)
     top: list[dict[str, Any]] = Field(default_factory=list, description='The best of it, with predictions.')
+
+
+def with_all_members(data: Any) -> Any:
+    """An inference record of version 1, which knew one model a task, as one of today; anything else as it is.
+
+    Where it kept its predictions is left out: they are asked for again by whoever resumes such a run.
+    """
+    if not isinstance(data, dict) or data.get('schema_version') != 1 or 'member' not in data:
+        return data
+    rest = {name: value for name, value in data.items() if name not in ('member', 'file', 'offset')}
+    return {**rest, 'members': [data['member']]}
 
 
 RECORDS: tuple[type[Record], ...] = (EventRecord, SimulationRecord, TrainingRecord, InferenceRecord, SelectionRecord)

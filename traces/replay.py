@@ -8,8 +8,9 @@ What the ledger must hold for that, written before anyone acts on it:
   or record for what was called back before it began;
 * a ``training_started`` event for each training round, with ``generation``, ``members`` (a list), ``started``,
   ``observations`` and ``taken``, or a ``training_skipped`` event with ``observations``;
-* ``training_failed`` and ``inference_failed`` events with ``generation``, ``member``, ``chunk`` (the second only),
-  ``attempt``, ``failures`` and ``losses`` so far, and whether the model is ``given_up``;
+* ``training_failed`` events with ``generation``, ``member``, ``attempt``, ``failures`` and ``losses`` so far, and
+  whether the model is ``given_up``, and ``inference_failed`` events with the same, but ``members`` (a list) and
+  ``chunk``;
 * an ``update_failed`` event with ``generation`` and ``in_a_row``;
 * a ``reconsidered`` event before the record of a ranking in which rows that were taken were ranked all the same, with
   ``ranking`` and ``rows``;
@@ -94,7 +95,7 @@ class _Ledger:
         elif isinstance(record, InferenceRecord):
             self._learning.inferred(record)
         elif isinstance(record, SelectionRecord):
-            self._learning.selected(record, self._candidates.taken_rows())
+            self._learning.selected(record, self._candidates.rows.view())
 
     def _worked(self) -> float:
         """Seconds that drivers worked on the run; the time between two of them is nobody's."""
@@ -106,13 +107,13 @@ class _Ledger:
         if event.event == RESUMED:
             self._resumed += 1
         elif event.event == TRAINING_STARTED:
-            self._learning.started(event, self._candidates.taken_rows())
+            self._learning.started(event, self._candidates.rows.view())
         elif event.event in self._handlers:
             self._handlers[event.event](event)
 
     def history(self) -> History:
         candidates, learning = self._candidates, self._learning
-        rows = candidates.taken_rows()
+        rows = candidates.rows.view()
         return History(
             observations=tuple(candidates.observations.values()),
             unfinished=candidates.unfinished(),

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from scoutbee.contracts.candidates import Candidate, Choice, Observation
 from scoutbee.contracts.errors import FailureKind
 
 from .history import Unfinished
 from .records import EventRecord, SimulationRecord
 from .replay_events import COPIED, RESUBMITTED, SUBMITTED, WITHDRAWN, fact
+from .taken_rows import TakenRows
 
 _LOSSES = frozenset({FailureKind.LOST.value, FailureKind.KILLED.value})
 _CHOICE_FIELDS = tuple(f.name for f in fields(Choice))
@@ -55,6 +53,7 @@ class CandidateLedger:
         self.failed: dict[str, None] = {}
         self.quarantined: dict[str, None] = {}
         self.taken: dict[str, int | None] = {}
+        self.rows = TakenRows()
         self.withdrawn: dict[str, Candidate] = {}
         self.resubmitted = 0
         self._work: dict[str, _Work] = {}
@@ -69,10 +68,6 @@ class CandidateLedger:
         """What is on its way, in the order last sent."""
         return tuple(work.freeze() for work in self._work.values())
 
-    def taken_rows(self) -> NDArray[np.int64]:
-        """Rows of all that was sent, in that order; shape (taken,)."""
-        return np.array([row for row in self.taken.values() if row is not None], dtype=np.int64)
-
     def simulated(self, record: SimulationRecord) -> None:
         """Take in a simulation that came back."""
         if record.outcome == 'withdrawn':
@@ -82,7 +77,7 @@ class CandidateLedger:
             self._count_kill(record)
             return
         # A result whose submission is not in the ledger (its file was lost, say) still counts.
-        self.taken.setdefault(record.key, record.row)
+        self._take(record.key, record.row)
         if record.outcome == 'observed':
             self._observed(record)
         elif record.outcome == 'retried':
@@ -113,7 +108,14 @@ class CandidateLedger:
         work.loss_counted = False
         self.withdrawn.pop(key, None)
         self._work[key] = work  # At the end: it waits behind all that was sent before.
-        self.taken.setdefault(key, work.candidate.row)
+        self._take(key, work.candidate.row)
+
+    def _take(self, key: str, row: int | None) -> None:
+        if key in self.taken:
+            return
+        self.taken[key] = row
+        if row is not None:
+            self.rows.append(row)
 
     def _resubmitted(self, record: EventRecord) -> None:
         self.resubmitted += 1
@@ -135,7 +137,9 @@ class CandidateLedger:
         """It is as if the candidate had never been sent."""
         work = self._work.pop(key, None)
         if work is not None:
-            del self.taken[key]
+            row = self.taken.pop(key)
+            if row is not None:
+                self.rows.remove(row)
             self.withdrawn[key] = work.candidate
 
     def _observed(self, record: SimulationRecord) -> None:

@@ -124,8 +124,9 @@ class LearningLedger:
     def inferred(self, record: InferenceRecord) -> None:
         """Take in an inference that came back."""
         if record.success:
-            version = ModelVersion(record.generation, record.member)
-            self._predictions.setdefault(version, {})[record.chunk] = KeptChunk(record.file, record.offset)
+            for row, member in enumerate(record.members):
+                chunks = self._predictions.setdefault(ModelVersion(record.generation, member), {})
+                chunks[record.chunk] = KeptChunk(record.file, record.offset, row)
 
     def selected(self, record: SelectionRecord, rows: NDArray[np.int64]) -> None:
         """Take in a ranking, with ``rows`` taken so far."""
@@ -161,15 +162,15 @@ class LearningLedger:
     def _training_failed(self, record: EventRecord) -> None:
         self._failed(record)
         if record.facts.get('given_up'):
-            self._settle_training(_version(record))
+            for version in _versions(record):
+                self._settle_training(version)
 
     def _failed(self, record: EventRecord) -> None:
-        facts, version = record.facts, _version(record)
-        self._tries[version, facts.get('chunk')] = Tries(
-            int(fact(record, 'attempt')), int(fact(record, 'failures')), int(fact(record, 'losses'))
-        )
+        facts, versions = record.facts, _versions(record)
+        tries = Tries(int(fact(record, 'attempt')), int(fact(record, 'failures')), int(fact(record, 'losses')))
+        self._tries.update({(version, facts.get('chunk')): tries for version in versions})
         if facts.get('given_up'):
-            self._left_out.add(version)
+            self._left_out.update(versions)
 
     def _settle_training(self, version: ModelVersion) -> None:
         if self._round is None or version.generation != self._round[0] or not self._untrained:
@@ -195,8 +196,10 @@ class LearningLedger:
         )
 
 
-def _version(record: EventRecord) -> ModelVersion:
-    return ModelVersion(int(fact(record, 'generation')), int(fact(record, 'member')))
+def _versions(record: EventRecord) -> list[ModelVersion]:
+    """The models of a training or an inference that failed; the first is always of one."""
+    members = record.facts['members'] if 'members' in record.facts else [fact(record, 'member')]
+    return [ModelVersion(int(fact(record, 'generation')), int(member)) for member in members]
 
 
 def _nothing() -> _Decision:

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -64,11 +64,24 @@ class TraceWriter:
         Raises:
             TraceError: If it could not be written whole (disk full, say); then nothing of it counts as written.
         """
-        with self._lock:
-            self._append(record)
-        if self.listener is not None and isinstance(record, EventRecord):
-            self._tell(record)
+        self.write_all([record])
         return record
+
+    def write_all(self, records: Sequence[Record]) -> None:
+        """Append several records of one stream, in one go.
+
+        Args:
+            records: They are given consecutive places in the ledger.
+
+        Raises:
+            TraceError: If they could not be written whole; then nothing of any of them counts as written.
+        """
+        with self._lock:
+            self._append(records)
+        if self.listener is not None:
+            for record in records:
+                if isinstance(record, EventRecord):
+                    self._tell(record)
 
     def event(self, agent: str, event: str, message: str, level: Level = 'info', **facts: Any) -> None:
         """Write down something an agent decided or noticed.
@@ -123,18 +136,20 @@ class TraceWriter:
             raise TraceError(f'Cannot write the trace in {self.run_dir}: {_cause(error)}') from error
         self._seq = max((file.last_seq for file in self._files.values()), default=0)
 
-    def _append(self, record: Record) -> None:
+    def _append(self, records: Sequence[Record]) -> None:
         if self._closed:
             raise TraceError(f'Cannot write to {self.run_dir}: this trace was closed. Close it after the last agent.')
-        self._seq += 1  # Even if the write fails: a gap is harmless, a number given twice is not.
-        record.seq = self._seq
+        (stream,) = {record.stream for record in records}
+        for record in records:
+            self._seq += 1  # Even if the write fails: a gap is harmless, a number given twice is not.
+            record.seq = self._seq
         try:
-            file = self._files.get(record.stream)
+            file = self._files.get(stream)
             if file is None:
-                file = self._files[record.stream] = LedgerFile(self.run_dir / f'{record.stream}.jsonl')
-            file.append(encode(record), sync=self._sync)
+                file = self._files[stream] = LedgerFile(self.run_dir / f'{stream}.jsonl')
+            file.append(b''.join(map(encode, records)), sync=self._sync)
         except OSError as error:
-            path = self.run_dir / f'{record.stream}.jsonl'
+            path = self.run_dir / f'{stream}.jsonl'
             raise TraceError(
                 f'Cannot write a record to {path}: {_cause(error)} The records before it are whole.'
             ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scoutbee.contracts.campaign import INFER, SIMULATE, TRAIN
 from scoutbee.traces.records import (
@@ -19,6 +19,7 @@ from scoutbee.traces.records import (
     SelectionRecord,
     SimulationRecord,
     TrainingRecord,
+    with_all_members,
 )
 
 
@@ -30,7 +31,7 @@ class Glimpse(BaseModel):
     record: ClassVar[type[Record]]
     """The whole of it."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     seq: int
     time: float
 
@@ -98,9 +99,14 @@ class Inferred(Task):
     kind: ClassVar[str] = INFER
 
     generation: int
-    member: int
+    members: list[int]
     chunk: int
     rows: int
+
+    @model_validator(mode='before')
+    @classmethod
+    def _of_one_model(cls, data: Any) -> Any:
+        return with_all_members(data)
 
 
 class Selected(Glimpse):

@@ -62,12 +62,12 @@ class LearningView:
         return 0 if update is None else max(0, update.members - len(update.trained | update.given_up))
 
     def to_infer(self) -> int:
-        """Answers of trained models that are still to come."""
+        """Parts of the search space that a trained model is still to be asked about."""
         update = self._update
         if update is None:
             return 0
-        asked = update.trained - update.given_up
-        return sum(max(0, self.chunks - len(update.answered.get(member, ()))) for member in asked)
+        answered = [update.answered.get(member, set()) for member in update.trained - update.given_up]
+        return max(0, self.chunks - len(set.intersection(*answered))) if answered else 0
 
     def hear(self, record: Event) -> None:
         """Updates begin, fail and end with events."""
@@ -92,7 +92,8 @@ class LearningView:
 
     def _give_up(self, facts: dict[str, Any]) -> None:
         if self._update is not None and facts.get('generation') == self._update.generation:
-            self._update.given_up.add(int(facts.get('member', -1)))
+            members = facts.get('members', [facts.get('member', -1)])  # the second where a training failed
+            self._update.given_up.update(int(member) for member in members)
 
     def take_trained(self, record: Trained) -> None:
         """A training came back."""
@@ -103,7 +104,8 @@ class LearningView:
         """An inference came back."""
         self.chunks = max(self.chunks, record.chunk + 1)
         if record.success and self._update is not None and self._update.generation == record.generation:
-            self._update.answered.setdefault(record.member, set()).add(record.chunk)
+            for member in record.members:
+                self._update.answered.setdefault(member, set()).add(record.chunk)
 
     def take_selected(self, record: Selected) -> None:
         """A ranking was made; with the answers of all models it ends their update."""

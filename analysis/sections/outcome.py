@@ -130,7 +130,9 @@ def _notes(reference: int) -> list[str]:
 def _why(row: dict[str, Any]) -> str:
     """Why a candidate was chosen, in a sentence."""
     if not row['ranking']:
-        return 'A seed: it was in the order that the campaign began with.'
+        if row['mean'] is None:
+            return 'A seed: it was in the order that the campaign began with.'
+        return 'From the opening: what a quick model of what was known before predicted, until the first ranking.'
     place = f', place {row["place"]:,} of {row["scored"]:,}' if row['place'] and row['scored'] else ''
     text = f'From ranking {row["ranking"]}{place}'
     if row['score'] is not None:

@@ -122,7 +122,7 @@ def _caches(ahead: Forecast) -> Iterator[str]:
 
 
 def _buffer(ahead: Forecast) -> Iterator[str]:
-    wanted = ahead.policy.slots.simulate + ahead.policy.prefetch
+    wanted = ahead.policy.slots.simulate + (ahead.policy.prefetch or 0)
     if ahead.policy.buffer_size < wanted:
         yield (
             f'The buffer of {ahead.policy.buffer_size} is smaller than the {wanted} simulations at once, so that a '

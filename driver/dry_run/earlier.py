@@ -35,7 +35,7 @@ SAME_WORK = ('campaign', 'surrogate', 'qc_specification', 'ackley', 'model', 'nu
 
 @dataclass(frozen=True)
 class Times:
-    """How long tasks of a kind ran, in seconds: those of inference tasks for each candidate.
+    """How long tasks of a kind ran, in seconds: those of inference tasks for each model and candidate.
 
     Attributes:
         count: How many tasks that is known of.
@@ -66,7 +66,7 @@ class Earlier:
         site: Where it ran.
         simulate: Times of its simulations.
         train: Times of its trainings.
-        infer: Times of its inference tasks, for each candidate.
+        infer: Times of its inference tasks, for each model and candidate.
         inputs_bytes: Median of the arguments of a simulation, packed.
         value_bytes: Median of what a simulation returned, packed.
     """
@@ -128,7 +128,7 @@ def _read(run_dir: Path, site: str) -> Earlier | None:
     try:
         simulated = _succeeded(run_dir, SimulationRecord)
         trained = _succeeded(run_dir, TrainingRecord)
-        asked = [record for record in _succeeded(run_dir, InferenceRecord) if record.rows]
+        asked = [record for record in _succeeded(run_dir, InferenceRecord) if record.rows and record.members]
     except TraceError:
         return None
     earlier = Earlier(
@@ -136,7 +136,7 @@ def _read(run_dir: Path, site: str) -> Earlier | None:
         site,
         simulate=Times.of([record.spans[_RUNNING] for record in simulated]),
         train=Times.of([record.spans[_RUNNING] for record in trained]),
-        infer=Times.of([record.spans[_RUNNING] / record.rows for record in asked]),
+        infer=Times.of([record.spans[_RUNNING] / (record.rows * len(record.members)) for record in asked]),
         inputs_bytes=_median(_packed_bytes(record, 'inputs', 'in') for record in simulated),
         value_bytes=_median(_packed_bytes(record, 'value', 'out') for record in simulated),
     )

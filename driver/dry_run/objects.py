@@ -9,7 +9,7 @@ from typing import Literal
 from scoutbee.campaigns.options import LearningOptions
 from scoutbee.campaigns.survey import Survey
 from scoutbee.contracts.campaign import INFER, SIMULATE, TRAIN
-from scoutbee.models.sizes import PREDICTION_BYTES, TYPICAL_FEATURE_BYTES, VALUE_BYTES, model_bytes
+from scoutbee.models.sizes import PREDICTION_BYTES, ROWS_BYTES, TYPICAL_FEATURE_BYTES, VALUE_BYTES, model_bytes
 
 from ..settings import Settings
 from .earlier import MESSAGE_FACTOR, Earlier
@@ -70,15 +70,17 @@ def _learn(settings: Settings, learning: LearningOptions, space: Survey, rounds:
     of_one, guess = feature_bytes(learning.surrogate, space)
     model = model_bytes(learning.surrogate, learning.surrogate_settings, observations, space.coordinates)
     data = None if of_one is None else observations * (of_one + VALUE_BYTES)
-    chunk = None if of_one is None else rounds.chunk_size * of_one
+    by_file = learning.features_by_file and not space.coordinates
+    chunk = ROWS_BYTES if by_file else None if of_one is None else rounds.chunk_size * of_one
     members = rounds.members
     yield _item(settings, TRAIN, 'training set, at the end', 'in', 1, data, is_estimate=guess)
     if learning.warm_start:
         yield _item(settings, TRAIN, 'model to start from', 'in', members, model)
     yield _item(settings, TRAIN, 'trained model', 'out', members, model)
     yield _item(settings, INFER, 'model', 'in', members, model)
+    guess = guess and not by_file
     yield _item(settings, INFER, 'chunk of the search space', 'in', rounds.chunks, chunk, is_estimate=guess, once=True)
-    yield _item(settings, INFER, 'predictions', 'out', rounds.questions, PREDICTION_BYTES * rounds.chunk_size)
+    yield _item(settings, INFER, 'predictions', 'out', rounds.chunks, PREDICTION_BYTES * rounds.chunk_size * members)
 
 
 def feature_bytes(surrogate: str, space: Survey) -> tuple[float | None, bool]:

@@ -22,6 +22,7 @@ class Rounds:
         members: Models trained in a round.
         chunks: Pieces of the search space that each model is asked about.
         chunk_size: Candidates in a piece, at most.
+        passes: How often a round goes through all pieces, at most: models that are ready together are asked together.
     """
 
     remaining: int
@@ -31,11 +32,12 @@ class Rounds:
     members: int
     chunks: int
     chunk_size: int
+    passes: int
 
     @property
     def questions(self) -> int:
-        """Inference tasks of a round."""
-        return self.members * self.chunks
+        """Inference tasks of a round, at most."""
+        return self.passes * self.chunks
 
 
 def plan_rounds(
@@ -66,7 +68,15 @@ def plan_rounds(
         members=learning.model_count,
         chunks=math.ceil(candidates / chunk_size),
         chunk_size=chunk_size,
+        passes=_passes(policy, learning.model_count),
     )
+
+
+def _passes(policy: Policy, members: int) -> int:
+    """With workers of their own, models are asked as they are trained; shared ones ask the first, then the others."""
+    if not policy.share_learners:
+        return members
+    return min(members, 2) if policy.rerank == 'model' else 1
 
 
 @dataclass(frozen=True)
@@ -91,22 +101,23 @@ def update_seconds(rounds: Rounds, learners: Learners, train_seconds: float, inf
         rounds: What is trained and asked.
         learners: By whom.
         train_seconds: Time of one training.
-        infer_seconds: Time of one inference task.
+        infer_seconds: Time in which one model is asked about one chunk. Asked together they take less, which is left
+            out.
     """
     if learners.shared:
-        return _in_waves(rounds, learners.shared, train_seconds, infer_seconds)
+        return _in_turns(rounds, learners.shared, train_seconds, infer_seconds)
     trained = _ends([0.0] * learners.train, [0.0] * rounds.members, train_seconds)
     asked = [end for end in trained for _ in range(rounds.chunks)]
     return max(_ends([0.0] * learners.infer, asked, infer_seconds))
 
 
-def _in_waves(rounds: Rounds, workers: int, train_seconds: float, infer_seconds: float) -> float:
-    """Workers that do both train as many models as they are, then ask all of these, then train the next."""
-    whole, rest = divmod(rounds.members, workers)
-    seconds = whole * (train_seconds + rounds.chunks * infer_seconds)
-    if rest:
-        seconds += train_seconds + math.ceil(rest * rounds.chunks / workers) * infer_seconds
-    return seconds
+def _in_turns(rounds: Rounds, workers: int, train_seconds: float, infer_seconds: float) -> float:
+    """Workers that do both train as many models as they are and ask these, then train all others and ask those."""
+    first = min(workers, rounds.members)
+    return sum(
+        math.ceil(models / workers) * train_seconds + math.ceil(rounds.chunks / workers) * models * infer_seconds
+        for models in (first, rounds.members - first)
+    )
 
 
 def _ends(free: list[float], ready: list[float], seconds: float) -> list[float]:

@@ -14,6 +14,7 @@ from ..settings import Settings
 from .cautions import cautions
 from .forecast import Forecast, forecast
 from .objects import MESSAGE, Item
+from .rounds import Rounds
 from .site_text import at_once, executors, job_scripts, network
 from .unknowns import unknowns
 
@@ -124,8 +125,8 @@ def _tasks(ahead: Forecast) -> Iterator[str]:
     chunks = plural(rounds.chunks, 'chunk')
     yield (
         f'{plural(rounds.between, "simulation")}; {plural(rounds.members, "training")}; '
-        f'{plural(rounds.questions, "inference task")} ({plural(rounds.members, "model")} x {chunks} of up to '
-        f'{rounds.chunk_size:,} candidates)'
+        f'up to {plural(rounds.questions, "inference task")} ({plural(rounds.members, "model")} x {chunks} of up to '
+        f'{rounds.chunk_size:,} candidates, models together)'
     )
 
 
@@ -175,6 +176,10 @@ def _stored(ahead: Forecast, stored: list[Item]) -> Iterator[str]:
     )
 
 
+def _scale(rounds: Rounds) -> str:
+    return f', scaled to one model and {rounds.chunk_size:,} candidates'
+
+
 def _time(ahead: Forecast) -> Iterator[str]:
     earlier = ahead.earlier
     if earlier is None:
@@ -186,7 +191,7 @@ def _time(ahead: Forecast) -> Iterator[str]:
             yield (
                 f'{kind}: median {seconds(times.median)}, mean {seconds(times.mean)}, longest '
                 f'{seconds(times.longest)}; of {plural(times.count, "task")}'
-                + (f', scaled to {ahead.rounds.chunk_size:,} candidates' if kind == INFER and ahead.rounds else '')
+                + (_scale(ahead.rounds) if kind == INFER and ahead.rounds else '')
             )
     if ahead.simulating_seconds is not None and ahead.rounds is not None:
         slots = plural(ahead.policy.slots.simulate, 'worker')

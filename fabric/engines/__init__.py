@@ -4,34 +4,43 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from scoutbee.contracts.errors import ConfigurationError
 
+from .. import lean_proxystore  # noqa: F401 - before all that imports Colmena
 from ..queues import SecureRedisQueues
+from ..server_process import ServerProcess
 from ..sites import Site
 from .base import Engine, ServerPlan
 
 __all__ = ['ENGINES', 'Engine', 'make_engine']
 
 
-def _make_local(plan: ServerPlan) -> Any:
-    from .local import make_server
+def import_engine(name: str) -> ModuleType:
+    """Import an engine, as its task server's process does; returns its module.
 
-    return make_server(plan)
+    Args:
+        name: One of ``ENGINES``.
+    """
+    if name == 'parsl':
+        from .. import lean_parsl  # noqa: F401 - before all that imports Parsl
+    return import_module(f'.{name}', __package__)
+
+
+def _make_local(plan: ServerPlan) -> Any:
+    return import_engine('local').make_server(plan)
 
 
 def _make_parsl(plan: ServerPlan) -> Any:
-    from .parsl import make_server
-
-    return make_server(plan)
+    return import_engine('parsl').make_server(plan)
 
 
 def _make_globus(plan: ServerPlan) -> Any:
-    from .globus import make_server
-
-    return make_server(plan)
+    return import_engine('globus').make_server(plan)
 
 
 ENGINES: dict[str, Callable[[ServerPlan], Any]] = {'local': _make_local, 'parsl': _make_parsl, 'globus': _make_globus}
@@ -46,6 +55,7 @@ def make_engine(
     run_dir: Path,
     preload: Mapping[str, Sequence[str]] | None = None,
     deadlines: Mapping[str, float] | None = None,
+    process: ServerProcess | None = None,
 ) -> Engine:
     """An engine, not yet started.
 
@@ -57,6 +67,7 @@ def make_engine(
         run_dir: The campaign's run directory; the engine writes into ``engine`` in it.
         preload: Modules that workers import as they start, by kind, so that the first task does not wait for them.
         deadlines: How long a task may run, in seconds, by kind. Past it, it is killed with all that it has started.
+        process: The process of its first task server, where it was started ahead of time.
 
     Raises:
         ConfigurationError: If there is no such engine, or the site lacks what it needs.
@@ -71,7 +82,7 @@ def make_engine(
     modules = {kind: tuple(names) for kind, names in (preload or {}).items()}
     own = site.model_copy(update={'engine': chosen})
     plan = ServerPlan(own, dict(methods), queues, directory, modules, dict(deadlines or {}))
-    return Engine(ENGINES[chosen], plan)
+    return Engine(ENGINES[chosen], plan, process)
 
 
 def _check_endpoints(site: Site, kinds: Iterable[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
-import multiprocessing
 import os
 import shutil
 import signal
@@ -23,8 +22,9 @@ from typing import Any
 
 from ..errors import EngineError, EngineRefusedError
 from ..methods import worker_methods
-from ..processes import ignore_interrupts, kill_session, on_parent_death
+from ..processes import collect_rarely, kill_session, on_parent_death
 from ..queues import SecureRedisQueues
+from ..server_process import ServerProcess
 from ..sites import Site
 from ..workers import WorkerSettings
 
@@ -39,6 +39,8 @@ _ORPHAN_SECONDS = 10.0
 _LONGEST_FOLDER = 50
 _SHORT_FOLDER = '/tmp'
 _SCRATCH = 'scoutbee-'
+_FIRST = 'scoutbee.fabric.lean_proxystore'
+"""What workers import before all else."""
 
 EXIT_LOST = 3
 """Exit status of a task server whose engine or Redis server broke down."""
@@ -87,7 +89,7 @@ class ServerPlan:
         return WorkerSettings(
             WorkerSettings.pack(worker_methods({kind: self.methods[kind] for kind in kinds}, cache_bytes)),
             env or {},
-            tuple(dict.fromkeys((*settings.preload, *asked))),
+            tuple(dict.fromkeys((_FIRST, *settings.preload, *asked))),
             {kind: seconds for kind, seconds in self.deadlines.items() if kind in kinds},
         )
 
@@ -107,10 +109,17 @@ class Engine:
         ...     queues.send_inputs(1, method='simulate', topic='simulate')
     """
 
-    def __init__(self, factory: ServerFactory, plan: ServerPlan) -> None:
-        """Args: factory: Makes the task server. plan: What it needs to know."""
+    def __init__(self, factory: ServerFactory, plan: ServerPlan, process: ServerProcess | None = None) -> None:
+        """Prepare; ``start`` starts it.
+
+        Args:
+            factory: Makes the task server.
+            plan: What it needs to know.
+            process: The process of the first task server, which waits to be told; one is started if not given.
+        """
         self._factory = factory
         self._plan = plan
+        self._waiting = process
         self._process: SpawnProcess | None = None
         self._news: Connection | None = None
         self._told: tuple[str, str] | None = None
@@ -152,20 +161,19 @@ class Engine:
         had_begun = (self._hear(0.0) or (_FAILED, ''))[0] == _READY
         self._plan = replace(self._plan, again=self._plan.again or had_begun)
         self.stop()  # what an earlier one left behind
-        news, pipe = multiprocessing.get_context('spawn').Pipe(duplex=False)
         self._remove_scratch()  # what a driver left that was killed together with its task server
         scratch = _make_scratch()
         self._scratch_link.symlink_to(scratch)
-        process = SpawnProcess(
-            target=_serve, args=(self._factory, self._plan, pipe, scratch), name='scoutbee-task-server'
-        )
         # Python waits for child processes before it exits; this ends ours before that.
         atexit.register(self.stop)
-        self._process, self._news = process, news  # before it starts, so that an interrupt finds what there is
+        server, self._waiting = self._waiting or ServerProcess(self._plan.site.engine), None
+        # Before it starts, so that an interrupt finds what there is.
+        self._process, self._news = server.process, server.news
         self._told = None
-        process.start()
-        pipe.close()
-        logger.info('Started the %s task server, process %s', self._plan.site.engine, process.pid)
+        if server.process.pid is None:
+            server.start()
+        server.tell(_serve, self._factory, self._plan, scratch)
+        logger.info('Started the %s task server, process %s', self._plan.site.engine, server.process.pid)
 
     def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
         """Wait until the task server takes tasks.
@@ -270,13 +278,12 @@ class _Told(BaseException):
     """The driver told the task server to stop."""
 
 
-def _serve(factory: ServerFactory, plan: ServerPlan, news: Connection, scratch: Path) -> None:
+def _serve(news: Connection, factory: ServerFactory, plan: ServerPlan, scratch: Path) -> None:
     """What the task server's process does."""
-    os.setsid()
     on_parent_death(partial(_die, scratch))
     # Parsl's managers and workers that are killed leave sockets and files behind, wherever temporary ones are kept.
     os.environ['TMPDIR'] = str(scratch)
-    ignore_interrupts()
+    tempfile.tempdir = None  # what was looked up before does not hold
     signal.signal(signal.SIGTERM, _on_terminate)
     _write_output_to(plan.directory / LOG_NAME)
     status = 1
@@ -301,6 +308,7 @@ def _run(factory: ServerFactory, plan: ServerPlan, news: Connection) -> int:
         server = factory(plan)
         server.queues.set_role('server')
         server._setup()
+        collect_rarely()
         _tell(news, _READY, '')
         logger.info('Ready for tasks of %s', ', '.join(sorted(server.method_names)))
         server.listen_and_launch()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -19,15 +19,14 @@ class _Entry:
 
 
 class HeldTasks:
-    """Knows every task from when it is taken until after its answer was pushed, and lets each be answered once.
+    """Knows every task from when it is taken until after its answer was sent, and lets each be answered once.
 
-    A task whose answer is being pushed is still held. So when a list of what is held is pushed after it was made,
-    whoever receives it has received the answer of every task that it leaves out. Safe to use from several threads.
+    A task whose answer waits to be sent is still held. So when a list of what is held, made before, is sent after it,
+    whoever receives that has received the answer of every task that it leaves out. Safe to use from several threads.
     """
 
-    def __init__(self, push: Callable[[Result], None]) -> None:
-        """Args: push: Sends an answer, and returns when it is on its way."""
-        self._push = push
+    def __init__(self) -> None:
+        """Begin with none."""
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()
 
@@ -46,27 +45,17 @@ class HeldTasks:
             if entry is not None:
                 entry.future = future
 
-    def answer(self, result: Result) -> bool:
-        """Push the answer of a task, unless it has one; returns whether it was pushed.
-
-        Raises:
-            Exception: What ``push`` raises; the task is then still held, and can be answered anew.
-        """
+    def claim(self, task_id: str) -> bool:
+        """Whoever is told True by this answers the task, and nobody else does."""
         with self._lock:
-            entry = self._entries.get(result.task_id)
+            entry = self._entries.get(task_id)
             if entry is None or entry.answering:
                 return False
             entry.answering = True
-        try:
-            self._push(result)
-        except BaseException:
-            entry.answering = False
-            raise
-        self.forget(result.task_id)
-        return True
+            return True
 
     def forget(self, task_id: str) -> None:
-        """Hold a task no longer, answered or not."""
+        """Hold a task no longer: its answer was sent."""
         with self._lock:
             self._entries.pop(task_id, None)
 
@@ -80,9 +69,10 @@ class HeldTasks:
         with self._lock:
             return [entry.task for entry in self._entries.values()]
 
-    def ids(self, topic: str) -> tuple[str, ...]:
-        """Ids of the tasks of a topic, in the order taken."""
-        return tuple(str(task.task_id) for task in self.tasks() if task.topic == topic)
+    def of(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """Those of these ids whose tasks are held, in the order given."""
+        with self._lock:
+            return tuple(task_id for task_id in ids if task_id in self._entries)
 
     def call_back(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Cancel the futures of those tasks that have not begun; their callbacks run before this returns.

@@ -7,27 +7,27 @@ import shutil
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import parsl
 from colmena.models import Result
-from colmena.models.methods import PythonMethod
-from colmena.task_server.parsl import ParslTaskServer
+from colmena.queue.base import ColmenaQueues
 from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
 
 from scoutbee.contracts.errors import ConfigurationError
 
 from ..errors import EngineRefusedError
-from ..hosted import pack_settings, run_hosted, warm_hosted
+from ..hosted import pack_settings, run_bundle, warm_hosted
 from ..providers import LocalProvider
-from ..queues import SecureRedisQueues
 from ..reach import with_address
 from ..sites import Executor
 from ..workers import WorkerSettings, pack_task, read_answer
 from .base import ServerPlan
+from .parsl_bundles import Bundles, Call
 from .parsl_config import make_config
 from .server import ReportingServer
 
@@ -36,20 +36,19 @@ logger = logging.getLogger(__name__)
 _CLEANUP_SECONDS = 8.0
 
 
-class ParslServer(ReportingServer, ParslTaskServer):
-    """Colmena's Parsl task server that answers every task and does not wait when it is told to stop.
+class ParslServer(ReportingServer):
+    """Runs tasks through Parsl, and does not wait for them when it is told to stop.
 
     A Parsl worker hands its tasks to a process of ours, which can be killed and replaced without Parsl noticing. What
-    Parsl has been given cannot be called back.
+    Parsl has been given cannot be called back. Tasks go straight to its executors, because what its kernel does for
+    tasks that depend on others costs as much as all the rest.
     """
-
-    calls_back = False
 
     def __init__(
         self,
-        queues: SecureRedisQueues,
+        queues: ColmenaQueues,
         routes: Mapping[str, str],
-        workers: Mapping[str, tuple[WorkerSettings, int]],
+        workers: Mapping[str, tuple[WorkerSettings, WorkerCounts]],
         config: Config,
     ) -> None:
         """Prepare the server; ``_setup`` starts Parsl.
@@ -57,14 +56,15 @@ class ParslServer(ReportingServer, ParslTaskServer):
         Args:
             queues: Where tasks come from and results go.
             routes: Label of the executor that runs each method.
-            workers: How the processes of each executor's workers are started, and how many are started at once.
+            workers: How the processes of each executor's workers are started, and how many workers there are.
             config: Parsl's configuration.
         """
+        super().__init__(queues, routes.keys())
+        self.config = config
+        self._routes = dict(routes)
         self._packed = {label: pack_settings(label, settings) for label, (settings, _) in workers.items()}
-        self._early = {label: count for label, (_, count) in workers.items()}
-        methods = [(_Hosted(kind, self._packed[label]), {'executors': [label]}) for kind, label in routes.items()]
-        ParslTaskServer.__init__(self, methods, queues, config)
-        ReportingServer.__init__(self, queues, routes.keys())
+        self._counts = {label: counts for label, (_, counts) in workers.items()}
+        self._bundles: dict[str, Bundles] = {}
         self._kernel: Any = None
 
     def _setup(self) -> None:
@@ -73,20 +73,18 @@ class ParslServer(ReportingServer, ParslTaskServer):
         logging.getLogger(HighThroughputExecutor.__module__).setLevel(logging.ERROR)
         self._kernel = parsl.load(self.config)
         logger.info('Parsl started; its own logs are in %s', self._kernel.run_dir)
-        for label, packed in self._packed.items():
-            self._warm(label, packed)
-
-    def _warm(self, label: str, packed: bytes) -> None:
-        """Have workers of an executor start their processes. Idle workers are given one task each."""
-        app = parsl.python_app(warm_hosted, executors=[label])
-        for _ in range(self._early[label]):
-            app(packed).add_done_callback(partial(_log_warmth, label))
+        for executor in self.config.executors:
+            packed, counts = self._packed[executor.label], self._counts[executor.label]
+            self._bundles[executor.label] = Bundles(partial(executor.submit, run_bundle, {}, packed), counts.all)
+            for _ in range(counts.early):  # idle workers are given one task each
+                executor.submit(warm_hosted, {}, packed).add_done_callback(partial(_log_warmth, executor.label))
 
     def _submit(self, task: Result, topic: str) -> Future[Any]:
         task.mark_start_task_submission()
-        app, _ = self.methods_[task.method]
-        future: Future[Any] = app(pack_task(str(task.method), task))
-        return future
+        kind = str(task.method)
+        call = Call(kind, pack_task(kind, task))
+        self._bundles[self._routes[kind]].add(call)
+        return call.answer
 
     def _read(self, answer: Any) -> Result:
         return super()._read(read_answer(answer))
@@ -126,15 +124,18 @@ class ParslServer(ReportingServer, ParslTaskServer):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Hosted(PythonMethod):
-    """What Colmena knows as a method, and a worker as a call: workers of Parsl need not import Colmena."""
+@dataclass(frozen=True)
+class WorkerCounts:
+    """How many workers an executor has.
 
-    def __init__(self, kind: str, packed: bytes) -> None:
-        super().__init__(run_hosted, name=kind)
-        self._call = (run_hosted, packed, kind)
+    Attributes:
+        all: With as many machines as there may be at once.
+        early: Those that are started before there are tasks for them: none on nodes of a batch system, which would
+            all be asked for at once, whatever the work is.
+    """
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return partial, self._call
+    all: int
+    early: int
 
 
 def make_server(plan: ServerPlan) -> ParslServer:
@@ -144,9 +145,9 @@ def make_server(plan: ServerPlan) -> ParslServer:
         EngineRefusedError: If the site, or where the run directory is, cannot be used; the message says what to change.
     """
     routes = plan.routes()
-    used = sorted(set(routes.values()))
+    used = list(dict.fromkeys(routes.values()))  # simulations first: they are what is to begin first
     # Their environment is that of Parsl's workers.
-    workers = {label: (plan.workers(label), _started_early(plan.site.executors[label])) for label in used}
+    workers = {label: (plan.workers(label), _count(plan.site.executors[label])) for label in used}
     try:
         config = make_config(with_address(plan.site), used, plan.directory)
     except ConfigurationError as error:
@@ -154,12 +155,9 @@ def make_server(plan: ServerPlan) -> ParslServer:
     return ParslServer(plan.queues, routes, workers, config)
 
 
-def _started_early(executor: Executor) -> int:
-    """How many workers are started before there are tasks for them.
-
-    None on nodes of a batch system, which would all be asked for at once, whatever the work is.
-    """
-    return executor.worker_count() if isinstance(executor.provider, LocalProvider) else 0
+def _count(executor: Executor) -> WorkerCounts:
+    count = executor.worker_count()
+    return WorkerCounts(count, count if isinstance(executor.provider, LocalProvider) else 0)
 
 
 def _log_warmth(label: str, future: Any) -> None:

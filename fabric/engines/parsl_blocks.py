@@ -33,7 +33,8 @@ _LAST_WORDS = 500
 class BlockExecutor(HighThroughputExecutor):
     """Parsl's executor with other rules for its blocks.
 
-    * The fewest blocks are kept even while there is nothing to do; Parsl starts them once.
+    * The fewest blocks are asked for at once, and kept even while there is nothing to do; Parsl starts them once, when
+      it first looks.
     * A batch system that refuses a block is left in peace for a while; Parsl asks again every few seconds.
     * A block that waits in the queue is not cancelled because some of its workers will have nothing to do. Parsl, asked
       to give no block back, gives all back that are idle, and those that wait count as such.
@@ -45,13 +46,15 @@ class BlockExecutor(HighThroughputExecutor):
     _refusals = 0
     _not_before = 0.0
     _reported: frozenset[str] = frozenset()
+    _last_poll_time: float  # Parsl's
 
     def start(self) -> None:
-        """Cancel the jobs of an earlier task server, and start."""
+        """Cancel the jobs of an earlier task server, and start, with the fewest blocks."""
         if self._job_list.exists():
             self._cancel(self._job_list.read_text().split())
             self._job_list.unlink()
         super().start()
+        self.scale_out_facade(self.provider.min_blocks)
 
     def shutdown(self, timeout: float = 10.0) -> None:
         """Stop; the jobs have been cancelled by now."""

@@ -83,6 +83,9 @@ def make_executor(
         label=label,
         provider=make_provider(settings, directory, classes),
         max_workers_per_node=settings.workers_per_machine(),
+        # A worker that is done finds its next task at its manager. Of several managers, one could sit on what another
+        # has free workers for.
+        prefetch_capacity=settings.worker_count() if provider.machines == 1 else 0,
         cores_per_worker=1e-6,  # the number of workers is decided here, not from what the node has
         available_accelerators=list(settings.accelerator_names()),
         address=site.address or LOOPBACK,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from concurrent.futures import Future
@@ -18,12 +19,22 @@ from scoutbee.contracts.errors import InputTaskError
 
 from ..errors import CalledBackError, EngineLostError, WorkerError
 from ..failures import engine_kind_of, mark_failed
+from .answers import Answers
 from .held import HeldTasks
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """How often a waiting task server looks whether its engine is well."""
+
+_AT_ONCE = 256
+"""Tasks taken from the queue at once."""
+
+_FLUSH_SECONDS = 10.0
+"""How long a task server that has told the end of its tasks waits until that is on its way."""
+
+_LAST_SECONDS = 1.0
+"""The same for one that was told to end at once."""
 
 
 class ReportingServer(ABC):
@@ -45,8 +56,9 @@ class ReportingServer(ABC):
         """Args: queues: Where tasks come from and results go. method_names: What is served."""
         self.queues = queues
         self.method_names = set(method_names)
-        self.held = HeldTasks(queues.send_result)
-        self._fault: Exception | None = None
+        self.held = HeldTasks()
+        self._next_look = 0.0
+        self._answers = Answers(queues.send_results, self._sent, self._refuse)
 
     @abstractmethod
     def _submit(self, task: Result, topic: str) -> Future[Any]:
@@ -60,6 +72,7 @@ class ReportingServer(ABC):
     def _cleanup(self) -> None:
         """Stop the engine. Running tasks are not waited for, and what becomes of them goes nowhere."""
         self.held.forget_all()
+        self._answers.flush(_LAST_SECONDS)
 
     def process_queue(self, topic: str, task: Result) -> None:
         """Hand a task to the engine; what the engine refuses is answered at once."""
@@ -92,20 +105,30 @@ class ReportingServer(ABC):
             Exception: What else kept an answer from being pushed.
         """
         while True:
-            if self._fault is not None:
-                raise self._fault
-            reason = self.trouble()
+            if self._answers.fault is not None:
+                raise self._answers.fault
+            reason = self._look()
             if reason is not None:
                 logger.error('%s %d tasks were out.', reason, self.fail_held(reason))
                 raise EngineLostError(reason)
             try:
-                topic, task = self.queues.get_task(LOOK_SECONDS)
+                tasks = self.queues.get_tasks(LOOK_SECONDS, _AT_ONCE)
             except TimeoutException:
                 continue
             except KillSignalException:
                 logger.info('Told to stop with %d tasks unfinished', len(self.held))
+                self._answers.flush(_FLUSH_SECONDS)
                 return
-            self.process_queue(topic, task)
+            for topic, task in tasks:
+                self.process_queue(topic, task)
+
+    def _look(self) -> str | None:
+        """What ``trouble`` says, asked once in a while."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return None
+        self._next_look = now + LOOK_SECONDS
+        return self.trouble()
 
     def perform_callback(self, future: Future[Any], task: Result, topic: str) -> None:
         """Send back what became of a task. Runs in the engine's threads."""
@@ -125,36 +148,45 @@ class ReportingServer(ABC):
         held = self.held.tasks()
         for task in held:
             self._answer_failed(task, EngineLostError(reason))
+        self._answers.flush(_FLUSH_SECONDS)
         return len(held)
 
     def _control(self, request: Result) -> None:
-        request.proxystore_name = None  # the answer travels in the message
+        request.proxystore_name = request.proxystore_config = None  # the answer travels in the message
         request.deserialize()
         if request.method == CANCEL:
             ids = self.held.call_back(request.args[0]) if self.calls_back else ()
         else:
-            ids = tuple(task_id for task_id in self.held.ids(str(request.topic)) if task_id != request.task_id)
+            ids = self.held.of(request.args[0])
         request.inputs = ((), {})
         request.set_result(ids)
         request.serialize()
         self._answer(request)
 
     def _answer_failed(self, task: Result, error: BaseException) -> None:
+        if self.held.claim(task.task_id):
+            self._put_failed(task, error)
+
+    def _put_failed(self, task: Result, error: BaseException) -> None:
         task.value = None
         task.inputs = ((), {})
         if isinstance(error, WorkerError):
             task.worker_info = WorkerInformation(hostname=error.host, pid=error.pid)
             task.time.running = error.seconds
         mark_failed(task, error, engine_kind_of(error))
-        self._answer(task)
+        self._put(task)
 
     def _answer(self, result: Result) -> None:
+        if self.held.claim(result.task_id):
+            self._put(result)
+
+    def _put(self, result: Result) -> None:
         result.mark_task_received()
-        try:
-            self.held.answer(result)
-        except ValueError as error:  # it is too large for a message
-            told = InputTaskError(f'What {result.method} returned cannot be sent back: {error}')
-            self._answer_failed(result, told)
-        except Exception as error:
-            logger.exception('The result of task %s cannot be pushed', result.task_id)
-            self._fault = error
+        self._answers.put(result)
+
+    def _sent(self, result: Result) -> None:
+        self.held.forget(result.task_id)
+
+    def _refuse(self, result: Result, error: ValueError) -> None:
+        """It is too large for a message."""
+        self._put_failed(result, InputTaskError(f'What {result.method} returned cannot be sent back: {error}'))

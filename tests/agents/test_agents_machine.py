@@ -79,7 +79,7 @@ class ScriptedServer:
             _, task = self.queues.get_task(timeout=0)
             task.deserialize()
             if task.method == ROLL_CALL:
-                self._answer_control(task, tuple(each.task_id for each in self.held))
+                self._answer_control(task, tuple(each.task_id for each in self.held if each.task_id in task.args[0]))
             elif task.method == CANCEL:
                 self._answer_control(task, self._call_back(task.args[0]))
             else:
@@ -143,7 +143,7 @@ class AgentsMachine(RuleBasedStateMachine):
         )  # fmt: skip
         campaign = AdjustableHill(size=SIZE, chunk_size=SIZE, seeds=SIZE)
         slots = make_slots(policy.slots, policy.prefetch)
-        self.board = Board(policy, campaign.objective, 1, threading.Event())
+        self.board = Board(policy, campaign.objective, [SIZE], threading.Event())
         self.context = Context(
             campaign, policy, QuickQueues(), slots, SlotMover(policy, slots, self.traces, self.board.done),
             CountingDepot(), self.traces, MemoryShelf(), self.board,
@@ -295,6 +295,7 @@ class AgentsMachine(RuleBasedStateMachine):
         assert board.buffer.repeating() <= board.open.keys()
         assert all(board.is_under_way(key) for key in board.open)
         assert all(len(board.flights.of(key)) <= 1 + board.policy.speculate for key in board.open)
+        assert not board.is_deciding
         assert not board.buffer.repeating() & {flight.key for flight in board.flights if flight.key in board.open}
 
     @invariant()

@@ -162,17 +162,17 @@ class BufferMachine(RuleBasedStateMachine):
 
     @rule()
     def repeat(self):
-        if self.first:
+        if self.first and self.first[-1] not in self.buffer.repeating():
             attempt = Attempt(Candidate(self.first[-1], ()), 2)
             self.owed.append(attempt)
             self.buffer.repeat(attempt)
 
     @rule()
-    def drop_repeats(self):
+    def drop_repeat(self):
         if self.owed:
             key = self.owed[-1].candidate.key
             self.owed = [attempt for attempt in self.owed if attempt.candidate.key != key]
-            self.buffer.drop_repeats(key)
+            self.buffer.drop_repeat(key)
             assert key not in self.buffer.repeating()
 
     @rule()

@@ -66,10 +66,14 @@ def test_leases_run_out_oldest_first(clock):
 
 def test_what_the_roll_misses_is_ended_once():
     flights = Flights()
-    launch(flights, 'a'), launch(flights, 'b')
-    assert flights.task_ids() == ['a-1', 'b-1']
-    assert [flight.key for flight in flights.missing({'a-1', 'unknown'})] == ['a']
-    assert flights.missing({'a-1'}) == []
+    first, second = launch(flights, 'a'), launch(flights, 'b')
+    called = flights.by_task()
+    assert called == {'a-1': first, 'b-1': second}
+    flights.land('b', 1)
+    again = launch(flights, 'b')
+    assert flights.cancel_all(called.values()) == [first]
+    assert flights.cancel_all([first]) == []
+    assert list(flights) == [again]
 
 
 def test_what_is_unwanted_is_called_back_once_and_only_while_it_is_out():

@@ -9,7 +9,8 @@ from scoutbee.agents.buffer_manager import BufferManager
 from scoutbee.agents.inference_launcher import InferenceLauncher
 from scoutbee.agents.inference_receiver import InferenceReceiver
 from scoutbee.agents.inquiries import Inquiries
-from scoutbee.agents.learning import PredictionTable, Update
+from scoutbee.agents.learning import Update
+from scoutbee.agents.predictions import PredictionTable
 from scoutbee.agents.trainer import Trainer
 from scoutbee.contracts.candidates import Candidate, Observation
 from scoutbee.contracts.learning import ModelVersion, TrainedModel
@@ -43,7 +44,7 @@ def trained(context, generation=1, members=(0, 1)):
 
 
 def inference(context):
-    inquiries = Inquiries(context.depot, context.policy.learning_lease)
+    inquiries = Inquiries(context.policy.learning_lease, context.policy.losses)
     return InferenceLauncher(context, inquiries), InferenceReceiver(context, inquiries)
 
 
@@ -84,8 +85,10 @@ class TestTrainer:
         assert [(r.member, r.model_file) for r in records] == [(0, 'models/g1m0.npz'), (1, 'models/g1m1.npz')]
         assert all('loss' in r.metrics for r in records)
 
-    def test_on_shared_workers_each_model_is_asked_before_the_next_is_trained(self, make_context, answer):
-        context = make_context(HillCampaign(members=2, chunk_size=200), share_learners=True, rerank='model')
+    def test_on_shared_workers_the_first_model_is_asked_before_the_others_are_trained_and_they_together(
+        self, make_context, answer
+    ):
+        context = make_context(HillCampaign(members=3, chunk_size=200), share_learners=True, rerank='model')
         context.board.learning.training_wanted = 'begin'
         trainer = Trainer(context)
         launcher, receiver = inference(context)
@@ -95,12 +98,49 @@ class TestTrainer:
         trainer.step()  # takes the first model
         trainer.step()  # and holds the second training back
         launcher.step()
-        launcher.step()
-        assert answer(context, evaluate).topic == 'infer'
+        assert answer(context, evaluate).task_info['members'] == [0]
         receiver.step()
         assert context.board.rankings_asked == 1
+        for member in (1, 2):
+            trainer.step()
+            launcher.step()  # holds back whoever is trained: there is more to train
+            assert answer(context, train).task_info['member'] == member
+            trainer.step()
+        launcher.step()
+        assert answer(context, evaluate).task_info['members'] == [1, 2]
+        receiver.step()
+        assert context.board.rankings_asked == 2
+        assert context.board.learning.update is None
+
+    def test_on_shared_workers_all_are_trained_first_where_only_all_together_rank(self, make_context, answer):
+        context = make_context(HillCampaign(members=2, chunk_size=200), share_learners=True, rerank='ensemble')
+        context.board.learning.training_wanted = 'begin'
+        trainer = Trainer(context)
+        launcher, _ = inference(context)
         trainer.step()
-        assert answer(context, train).topic == 'train'
+        for _ in range(2):
+            trainer.step()
+            launcher.step()
+            assert answer(context, train).topic == 'train'
+            trainer.step()
+        launcher.step()
+        assert answer(context, evaluate).task_info['members'] == [0, 1]
+
+    def test_shared_workers_that_have_nothing_to_train_ask_meanwhile(self, make_context, answer):
+        shared = {'share_learners': True, 'rerank': 'ensemble', 'slots': {'train': 2, 'infer': 2}}
+        context = make_context(HillCampaign(members=3, chunk_size=200), **shared)
+        context.board.learning.training_wanted = 'begin'
+        trainer = Trainer(context)
+        launcher, _ = inference(context)
+        trainer.step()
+        trainer.step()
+        answer(context, train)
+        answer(context, train)
+        for _ in range(3):
+            trainer.step()  # takes two models and sends the third training, which one worker is enough for
+        launcher.step()
+        tasks = [context.queues.get_task(timeout=1)[1] for _ in range(2)]
+        assert [task.method for task in tasks] == ['train', 'infer']
 
     def test_enough_new_observations_are_a_reason_and_are_remembered_during_an_update(self, make_context):
         context = make_context(retrain_frequency=4)
@@ -223,10 +263,10 @@ class TestInference:
         context = make_context(HillCampaign(size=100, chunk_size=50), slots={'infer': 8})
         trained(context)
         launcher, receiver = inference(context)
-        for _ in range(6):
+        for _ in range(3):
             launcher.step()
         assert context.depot.created == 2 + 2
-        for _ in range(4):
+        for _ in range(2):
             answer(context, evaluate)
             receiver.step()
         assert set(context.depot.lent.values()) == {'infer'}
@@ -236,16 +276,54 @@ class TestInference:
         launcher.abandon()
         assert not context.depot.lent
 
+    def test_all_models_that_are_ready_are_asked_together(self, make_context, answer):
+        context = make_context(HillCampaign(members=3, chunk_size=100), slots={'infer': 8})
+        trained(context, members=(0, 1, 2))
+        launcher, receiver = inference(context)
+        launcher.step()
+        launcher.step()
+        infos = [answer(context, evaluate).task_info for _ in range(2)]
+        assert [(info['members'], info['chunk']) for info in infos] == [([0, 1, 2], 0), ([0, 1, 2], 1)]
+        receiver.step()
+        receiver.step()
+        records = list(read(context.traces.run_dir, InferenceRecord))
+        assert [(r.members, r.chunk, r.rows) for r in records] == [([0, 1, 2], 0, 100), ([0, 1, 2], 1, 100)]
+        assert context.board.learning.table.newest().matrix().shape == (3, 200)
+        assert context.board.rankings_asked == 1
+
+    def test_a_model_that_comes_later_joins_and_what_it_missed_is_made_up(self, make_context, answer):
+        context = make_context(HillCampaign(members=3, chunk_size=50))
+        learning = context.board.learning
+        learning.begin(Update(1, frozenset({0, 1, 2}), time.time()))
+        launcher, receiver = inference(context)
+        asked, rankings = [], []
+        for member in (0, 1, None, 2, None, None, None):
+            if member is not None:
+                x = np.linspace(0, 1, 9)
+                learning.accept(TrainedModel(ModelVersion(1, member), fit((x, x), member)))
+            launcher.step()
+            info = answer(context, evaluate).task_info
+            asked.append((info['chunk'], info['members']))
+            receiver.step()
+            rankings.append(context.board.rankings_asked)
+        assert asked[:4] == [(0, [0]), (1, [0, 1]), (2, [0, 1]), (3, [0, 1, 2])]
+        assert asked[4:] == [(0, [1, 2]), (2, [2]), (1, [2])]
+        assert rankings == [0, 0, 0, 1, 2, 2, 3]
+        assert learning.update is None
+
     @pytest.mark.parametrize(('rerank', 'rankings'), [('model', 2), ('ensemble', 1)])
     def test_a_ranking_is_asked_for_after_each_model_or_after_all(self, make_context, answer, rerank, rankings):
         context = make_context(rerank=rerank, slots={'infer': 8})
-        trained(context)
+        learning = context.board.learning
+        learning.begin(Update(1, frozenset({0, 1}), time.time()))
         launcher, receiver = inference(context)
-        for _ in range(10):
-            launcher.step()
-        for _ in range(8):
-            answer(context, evaluate)
-            receiver.step()
+        x = np.linspace(0, 1, 9)
+        for member in (0, 1):
+            learning.accept(TrainedModel(ModelVersion(1, member), fit((x, x), member)))
+            for _ in range(4):
+                launcher.step()
+                answer(context, evaluate)
+                receiver.step()
         assert context.board.rankings_asked == rankings
         assert len(list(read(context.traces.run_dir, InferenceRecord))) == 8
 
@@ -262,20 +340,25 @@ class TestInference:
         assert context.board.learning.update is None
         assert context.board.rankings_asked == 1
 
-    def test_an_inference_that_keeps_failing_leaves_its_model_out_and_nobody_waits(self, make_context, answer):
-        context = make_context(HillCampaign(members=2, chunk_size=100), slots={'infer': 4}, learning_retries=0)
-        trained(context)
+    def test_one_bad_model_is_found_and_left_out_and_costs_the_others_nothing(self, make_context, answer):
+        context = make_context(HillCampaign(members=3, chunk_size=100), learning_retries=0)
+        trained(context, members=(0, 1, 2))
         launcher, receiver = inference(context)
-        for _ in range(4):
+        asked = []
+
+        def fails_with_the_second(task):
+            return {'kind': 'input', 'error': 'Boom', 'message': 'no'} if 1 in task.task_info['members'] else None
+
+        while context.board.learning.update is not None:
             launcher.step()
-        answer(context, failure={'kind': 'random', 'error': 'Boom', 'message': 'no'})
-        for _ in range(3):
-            answer(context, evaluate)
-        for _ in range(4):
+            task = answer(context, evaluate, fails_with_the_second)
+            asked.append((task.task_info['members'], task.task_info['chunk'], task.task_info['attempt']))
             receiver.step()
-        assert context.slots.available_slots('infer') == 4
-        assert context.board.rankings_asked == 1
-        assert [v.member for v in context.board.learning.table.newest().versions] == [1]
+        assert asked == [([0, 1, 2], 0, 1), ([0], 0, 2), ([1], 0, 2), ([2], 0, 2), ([0, 2], 1, 1)]
+        assert [v.member for v in context.board.learning.table.newest().versions] == [0, 2]
+        assert [e.facts['given_up'] for e in events(context, 'inference_failed')] == [False, True]
+        assert context.slots.available_slots('infer') == 1
+        assert len(context.depot.lent) == 2  # the chunks
 
     def test_updates_that_come_to_nothing_end_the_campaign(self, make_context, answer):
         context = make_context(HillCampaign(members=1, chunk_size=200), learning_retries=0, failed_updates=2, grace=0)
@@ -345,7 +428,7 @@ class TestInference:
 
 
 def test_older_predictions_stand_until_new_ones_are_complete():
-    table = PredictionTable(2)
+    table = PredictionTable([2, 2])
     old, new = ModelVersion(1, 0), ModelVersion(2, 0)
     assert not table.file(old, 0, np.zeros(2))
     assert table.file(old, 1, np.zeros(2))
@@ -356,7 +439,35 @@ def test_older_predictions_stand_until_new_ones_are_complete():
     assert table.newest().matrix().tolist() == [[1, 1, 1, 1]]
     assert not table.file(old, 0, np.zeros(2))
     with pytest.raises(ValueError, match='no model has predicted'):
-        PredictionTable(1).newest().matrix()
+        PredictionTable([1]).newest().matrix()
+
+
+def test_models_that_answer_together_are_ranked_where_they_stand():
+    table = PredictionTable([2, 3])
+    versions = [ModelVersion(1, member) for member in (0, 1, 2)]
+    table.expect(versions)
+    values = np.arange(15, dtype=np.float32).reshape(3, 5)
+    for chunk, part in enumerate((values[:, :2], values[:, 2:])):
+        for version, row in zip(versions, part, strict=True):
+            table.file(version, chunk, row)
+    first = table.newest()
+    np.testing.assert_array_equal(first.matrix(), values)
+    assert first.matrix() is first.whole
+    newer = ModelVersion(2, 1)
+    table.file(newer, 0, np.float32([50, 51]))
+    table.file(newer, 1, np.float32([52, 53, 54]))
+    values[1] = range(50, 55)
+    np.testing.assert_array_equal(table.newest().matrix(), values)  # rows of two updates, put together
+    assert first.matrix()[1, 0] == 5  # what was handed out stays as it was
+
+
+def test_what_is_no_number_for_each_row_is_kept_as_it_came():
+    table = PredictionTable([1, 1])
+    counts = [np.arange(10), np.array([0.1])]
+    for chunk, values in enumerate(counts):
+        table.file(ModelVersion(1, 0), chunk, values)
+    assert table.newest().whole is None
+    assert all(kept is given for kept, given in zip(table.newest().arrays[0], counts, strict=True))
 
 
 class TestBufferManager:

@@ -78,7 +78,7 @@ def test_inferences_that_reach_nothing_end_the_campaign_long_before_each_has_bee
     x = np.linspace(0, 1, 9)
     for member in (0, 1):
         learning.accept(TrainedModel(ModelVersion(1, member), fit((x, x), member)))
-    inquiries = Inquiries(context.depot, context.policy.learning_lease)
+    inquiries = Inquiries(context.policy.learning_lease, context.policy.losses)
     launcher, receiver = InferenceLauncher(context, inquiries), InferenceReceiver(context, inquiries)
     for _ in range(2):
         assert context.board.outcome is None

@@ -63,12 +63,12 @@ class Ledger:
 
     def predicted(self, generation, member, *chunks):
         for chunk in chunks:
-            values = evaluate(self.weights, np.linspace(0, 1, SIZE)[CHUNK * chunk : CHUNK * (chunk + 1)])
-            file, offset = self.shelf.keep(ModelVersion(generation, member), values)
+            values = evaluate([self.weights], np.linspace(0, 1, SIZE)[CHUNK * chunk : CHUNK * (chunk + 1)])
+            file, offset = self.shelf.keep(generation, values)
             self.records.append(
                 InferenceRecord(
                     task_id='i', method='infer', success=True, timestamps={}, spans={}, generation=generation,
-                    member=member, chunk=chunk, rows=CHUNK, file=file, offset=offset,
+                    members=[member], chunk=chunk, rows=CHUNK, file=file, offset=offset,
                 )
             )  # fmt: skip
 
@@ -129,13 +129,14 @@ def next_keys(context, n):
 
 def asked(context):
     """Questions that the inference launcher sends now."""
-    launcher = InferenceLauncher(context, Inquiries(context.depot, 100.0))
+    inquiries = Inquiries(100.0, 10)
+    launcher = InferenceLauncher(context, inquiries)
     sent = []
-    while context.board.learning.fresh or launcher._to_ask:
+    while context.board.learning.fresh or inquiries.has_questions():
         launcher.step()
         info = context.queues.get_task(timeout=1)[1].task_info
         context.slots.release('infer')
-        sent.append((info['generation'], info['member'], info['chunk'], info['attempt']))
+        sent.append((info['generation'], info['members'], info['chunk'], info['attempt']))
     return sent
 
 
@@ -162,7 +163,7 @@ def test_of_a_round_under_way_only_what_is_missing_is_trained_and_asked(set_out)
     update = context.board.learning.update
     assert (update.generation, update.trained, update.predicted, update.started) == (1, {0}, set(), 101.0)
     assert (rest.generation, rest.members, rest.plan.size) == (1, {1}, 8)
-    assert asked(context) == [(1, 0, 0, 1)]
+    assert asked(context) == [(1, [0], 0, 1)]
     assert context.board.learning.answered == 1
     trainer = Trainer(context)
     trainer.resume(rest)
@@ -242,7 +243,7 @@ def test_an_update_that_was_over_but_not_ranked_is_closed_and_ranked(set_out):
 
     context, rest = set_out(write, rerank='ensemble')
     assert rest is None
-    InferenceReceiver(context, Inquiries(context.depot, 100.0)).step()
+    InferenceReceiver(context, Inquiries(100.0, 10)).step()
     assert context.board.learning.update is None
     assert context.board.ranking_is_due
     assert context.board.ranking_since == 101.0
@@ -254,7 +255,7 @@ def test_updates_that_failed_in_a_row_are_remembered(set_out):
         ledger.event('training_failed', generation=1, member=0, attempt=3, failures=3, losses=0, given_up=True)
 
     context, _ = set_out(write)
-    InferenceReceiver(context, Inquiries(context.depot, 100.0)).step()
+    InferenceReceiver(context, Inquiries(100.0, 10)).step()
     assert context.board.learning.failed_updates == 1
 
     def go_on(ledger):
@@ -269,12 +270,12 @@ def test_updates_that_failed_in_a_row_are_remembered(set_out):
 def test_predictions_that_cannot_be_read_are_asked_for_again(set_out):
     def write(ledger):
         ledger.complete_round(1, ranking=1)
-        del ledger.shelf.predictions[ModelVersion(1, 1)][0]
+        del ledger.shelf.predictions[1][2]
 
     context, rest = set_out(write)
     assert rest is None
     assert warnings(context) == ['predictions_unreadable']
-    assert asked(context) == [(1, 1, 0, 1)]
+    assert asked(context) == [(1, [1], 0, 1)]
 
 
 def test_predictions_of_an_older_model_that_still_stands_are_asked_for_again(set_out):
@@ -284,10 +285,10 @@ def test_predictions_of_an_older_model_that_still_stands_are_asked_for_again(set
         ledger.trained(2, 0)
         ledger.predicted(2, 0, 0, 1)
         ledger.ranked(2, 'g2m0', 'g1m1')
-        ledger.shelf.predictions[ModelVersion(1, 1)].clear()
+        ledger.shelf.predictions[1].clear()
 
     context, _ = set_out(write)
-    assert asked(context) == [(1, 1, 0, 1), (1, 1, 1, 1)]
+    assert asked(context) == [(1, [1], 0, 1), (1, [1], 1, 1)]
     assert context.board.learning.models[1].version == ModelVersion(1, 1)
 
 
@@ -340,7 +341,7 @@ def test_a_saved_ensemble_is_asked_only_what_it_has_not_answered(set_out):
     context, _ = set_out(
         lambda ledger: ledger.predicted(0, 1, 0), HillCampaign(size=SIZE, chunk_size=CHUNK, saved=saved)
     )
-    assert asked(context) == [(0, 0, 0, 1), (0, 0, 1, 1), (0, 1, 1, 1)]
+    assert asked(context) == [(0, [0, 1], 1, 1), (0, [0], 0, 1)]
 
 
 class TestRollCalls:
@@ -390,7 +391,7 @@ class TestRollCalls:
 
     def test_a_question_that_nobody_holds_is_asked_again(self, make_context, answer):
         context = make_context(HillCampaign(members=1, chunk_size=200), learning_retries=0)
-        inquiries = Inquiries(context.depot, 100.0)
+        inquiries = Inquiries(100.0, 10)
         launcher, receiver = InferenceLauncher(context, inquiries), InferenceReceiver(context, inquiries)
         Resumption(context, replay_records(self.one_model(context))).restore()
         launcher.step()
@@ -411,7 +412,7 @@ class TestRollCalls:
 
     def test_the_other_questions_to_a_model_that_is_given_up_are_called_back(self, make_context, answer):
         context = make_context(HillCampaign(members=1, chunk_size=100), slots={'infer': 2}, learning_retries=0)
-        inquiries = Inquiries(context.depot, 100.0)
+        inquiries = Inquiries(100.0, 10)
         launcher, receiver = InferenceLauncher(context, inquiries), InferenceReceiver(context, inquiries)
         Resumption(context, replay_records(self.one_model(context))).restore()
         launcher.step()
@@ -451,7 +452,7 @@ def long_run(tmp_path_factory):
 def copy(shelf):
     twin = MemoryShelf()
     twin.models = dict(shelf.models)
-    twin.predictions = {version: dict(chunks) for version, chunks in shelf.predictions.items()}
+    twin.predictions = {generation: dict(answers) for generation, answers in shelf.predictions.items()}
     return twin
 
 

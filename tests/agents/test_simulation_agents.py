@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from colmena.exceptions import TimeoutException
+from colmena.models import Result
 
+from scoutbee.agents.ahead import ready_for_each
 from scoutbee.agents.buffer_manager import BufferManager
 from scoutbee.agents.learning import Update
 from scoutbee.agents.simulation_launcher import SimulationLauncher
@@ -42,7 +44,7 @@ def lost(error='WorkerLost'):
 
 
 def test_a_free_slot_takes_the_best_candidate_and_writes_it_down_before_it_is_sent(make_context):
-    context = make_context()
+    context = make_context(slots={'simulate': 1})
     launcher, _ = ready(context)
     launcher.step()
     _, task = context.queues.get_task(timeout=1)
@@ -50,7 +52,7 @@ def test_a_free_slot_takes_the_best_candidate_and_writes_it_down_before_it_is_se
     (event,) = events(context, 'submitted')
     assert (event.facts['key'], event.facts['args'], event.facts['row']) == ('x0', [0.0], 0)
     assert event.time < task.timestamp.created
-    assert free(context) == 1
+    assert free(context) == 0
 
 
 def test_with_nothing_to_simulate_the_slot_comes_back_when_the_campaign_ends(make_context):
@@ -62,7 +64,7 @@ def test_with_nothing_to_simulate_the_slot_comes_back_when_the_campaign_ends(mak
 
 
 def test_a_candidate_that_could_not_be_sent_is_due_again_and_nothing_is_held(make_context, monkeypatch):
-    context = make_context()
+    context = make_context(slots={'simulate': 1})
     launcher, _ = ready(context)
 
     def broken(*args, **kwargs):
@@ -71,12 +73,78 @@ def test_a_candidate_that_could_not_be_sent_is_due_again_and_nothing_is_held(mak
     monkeypatch.setattr(context.queues, 'send_inputs', broken)
     with pytest.raises(ConnectionError):
         launcher.step()
-    assert free(context) == 2
+    assert free(context) == 1
     assert not context.depot.lent
     monkeypatch.undo()
     launcher.step()
     assert context.queues.get_task(timeout=1)[1].task_info == {'key': 'x0', 'attempt': 1}
     assert context.board.counts.submitted == 1
+
+
+def test_free_slots_are_filled_together_by_what_was_written_down_before(make_context):
+    context = make_context(slots={'simulate': 3})
+    launcher, _ = ready(context, 2)
+    launcher.step()
+    tasks = [context.queues.get_task(timeout=0)[1] for _ in range(2)]
+    assert [task.task_info['key'] for task in tasks] == ['x0', 'x1']
+    told = events(context, 'submitted')
+    assert [event.facts['key'] for event in told] == ['x0', 'x1']
+    assert max(event.time for event in told) < min(task.timestamp.created for task in tasks)
+    assert free(context) == 1
+    assert [flight.task_id for flight in context.board.flights] == [task.task_id for task in tasks]
+
+
+def test_what_was_gathered_is_sent_although_the_next_cannot_be_lent(make_context, monkeypatch):
+    context = make_context(slots={'simulate': 3})
+    launcher, _ = ready(context)
+    lend = context.depot.lend
+
+    def broken(topic, arguments):
+        if arguments == (0.1,):
+            raise ConnectionError('the store is gone')
+        return lend(topic, arguments)
+
+    monkeypatch.setattr(context.depot, 'lend', broken)
+    with pytest.raises(ConnectionError):
+        launcher.step()
+    assert context.queues.get_task(timeout=0)[1].task_info == {'key': 'x0', 'attempt': 1}
+    assert free(context) == 2
+    monkeypatch.undo()
+    launcher.step()
+    assert context.queues.get_task(timeout=0)[1].task_info == {'key': 'x1', 'attempt': 1}
+
+
+def test_a_result_that_cannot_be_dealt_with_does_not_take_others_with_it(make_context, answer):
+    context = make_context(slots={'simulate': 2})
+    launcher, receiver = ready(context)
+    launcher.step()
+    answer(context, {'height': 0.5})
+    answer(context, {'height': 0.7})
+    odd = Result(((), {}), method='simulate', topic='simulate')
+    context.queues.send_result(odd)
+    with pytest.raises(KeyError):
+        receiver.step()
+    assert [o.value for o in context.board.observations] == [0.5, 0.7]
+    assert free(context) == 2
+
+
+def test_short_simulations_are_kept_ready_and_long_ones_are_not():
+    assert ready_for_each(0.0) == ready_for_each(0.001) == 16
+    assert ready_for_each(0.05) == 2
+    assert ready_for_each(0.2) == ready_for_each(1.0) == 1
+    assert ready_for_each(86.0) == pytest.approx(1 / 86)
+
+
+def test_more_is_sent_once_simulations_are_known_to_be_short(make_context, answer):
+    context = make_context(HillCampaign(size=60, chunk_size=60), search_size=60, buffer_size=40, slots={'simulate': 2})
+    launcher, receiver = ready(context, 40)
+    for _ in range(8):
+        launcher.step()
+        answer(context, {'height': 0.5})
+        receiver.step()
+    launcher.step()
+    assert len(context.board.flights) == 2 + 20
+    assert context.simulation_workers() == 2
 
 
 def test_no_more_is_launched_than_the_search_needs(make_context):
@@ -87,12 +155,12 @@ def test_no_more_is_launched_than_the_search_needs(make_context):
 
 
 def test_a_result_frees_its_slot_and_becomes_a_durable_observation(make_context, answer):
-    context = make_context()
+    context = make_context(slots={'simulate': 1})
     launcher, receiver = ready(context)
     launcher.step()
     answer(context, {'height': 0.5})
     receiver.step()
-    assert free(context) == 2
+    assert free(context) == 1
     assert not context.depot.lent
     assert [o.value for o in context.board.observations] == [0.5]
     (record,) = results(context)
@@ -544,12 +612,12 @@ def test_what_has_begun_or_failed_once_is_not_called_back(make_context, answer):
     context = make_context(HillCampaign(size=20, chunk_size=20), prefetch=1, slots={'simulate': 1})
     launcher, receiver = ready(context, 2)
     launcher.step()
-    assert context.board.recallable(1) == []
+    assert [c.key for c in context.board.recallable(1)] == ['x1']
     answer(context, failure=failure('random'))
     receiver.step()
     launcher.step()
-    launcher.step()
-    assert [c.key for c in context.board.recallable(1)] == ['x1']
+    assert [f.key for f in context.board.flights] == ['x1', 'x0']
+    assert context.board.recallable(1) == []
     assert context.board.recallable(0)[0].key == 'x1'
 
 
@@ -557,7 +625,7 @@ def test_what_has_begun_or_failed_once_is_not_called_back(make_context, answer):
 
 
 def test_nothing_is_launched_that_would_not_be_done_and_the_campaign_ends_when_all_is_back(make_context, clock, answer):
-    context = make_context(max_hours=1.0)
+    context = make_context(max_hours=1.0, slots={'simulate': 1})
     launcher, receiver = ready(context)
     launcher.step()
     clock.now = 3000.0

@@ -4,6 +4,8 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scoutbee.agents.slots import SlotMover, make_slots
 from scoutbee.contracts.policy import Policy, SlotMove
@@ -126,3 +128,30 @@ def test_a_resumed_campaign_makes_the_move_that_was_due_and_not_made(slots_of):
     assert counter.acquire('simulate', 4, timeout=30)
     assert counter.acquire('train', 2, timeout=30)
     assert [(told['on'], told['times']) for told in slots_of.told()] == [('training', 1)]
+
+
+@given(
+    st.lists(st.one_of(st.tuples(st.just('ahead'), st.integers(0, 6)), st.just('take'), st.just('give')), max_size=40)
+)
+def test_slots_ahead_come_at_once_and_go_as_they_come_free(steps):
+    counter, used, ahead = make_slots(Policy(slots={'simulate': 2}).slots, None), 0, 0
+    for step in steps:
+        if step == 'take':
+            used += counter.acquire_now('simulate') is not None
+        elif step == 'give' and used:
+            used -= 1
+            counter.release('simulate')
+        elif isinstance(step, tuple):
+            ahead = step[1]
+            counter.set_ahead('simulate', ahead)
+        assert counter.available_slots('simulate') == max(0, 2 + ahead - used)
+        assert counter.allocated_slots('simulate') == 2
+
+
+def test_a_slot_that_is_put_back_was_free_all_along():
+    counter = make_slots(Policy(slots={'simulate': 2}).slots, None)
+    first = counter.acquire_now('simulate')
+    counter.put_back('simulate', first)
+    assert counter.acquire_now('simulate') == first
+    assert counter.acquire_now('simulate') >= first
+    assert counter.acquire_now('simulate') is None

@@ -76,7 +76,7 @@ def by_hand() -> list[Record]:
             **task('t', 'g', **moments(9, 9.5, 10, 14, 14.25, 14.5)), generation=1, member=0, observations=1
         ),
         InferenceRecord(
-            **task('i', 'g', **moments(15, 15.5, 16, 18, 18.25, 18.5)), generation=1, member=0, chunk=0, rows=9
+            **task('i', 'g', **moments(15, 15.5, 16, 18, 18.25, 18.5)), generation=1, members=[0], chunk=0, rows=9
         ),
     ]  # fmt: skip
 

@@ -116,10 +116,10 @@ def test_each_step_of_a_round(tmp_path: Path):
         tmp_path,
         EventRecord(time=10, agent='trainer', event='training_started', message='', facts=facts),
         learned(TrainingRecord, 11, 20, member=0, observations=7),
-        learned(InferenceRecord, 22, 24, member=0, chunk=0, rows=5),
+        learned(InferenceRecord, 22, 24, members=[0], chunk=0, rows=5),
         selection(1, 25, '', 9.5),
         learned(TrainingRecord, 21, 30, member=1, observations=7),
-        learned(InferenceRecord, 34, 36, member=1, chunk=0, rows=5),
+        learned(InferenceRecord, 34, 36, members=[0, 1], chunk=0, rows=5),
         selection(2, 37, '', 9.5),
     )
     (row,) = learning_rounds(run.tasks, run.events, run.models, run.selections).to_dict('records')

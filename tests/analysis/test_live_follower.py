@@ -169,10 +169,10 @@ def test_odd_facts_end_no_watch(tmp_path):
 def test_a_run_of_another_scoutbee_is_not_guessed_at(tmp_path):
     run_dir = write(tmp_path / 'run', campaign()[:3])
     line = (run_dir / 'events.jsonl').read_bytes().splitlines()[0]
-    (run_dir / 'events.jsonl').write_bytes(line.replace(b'"schema_version":1', b'"schema_version":7') + b'\n')
+    (run_dir / 'events.jsonl').write_bytes(line.replace(b'"schema_version":2', b'"schema_version":9') + b'\n')
     follower = follow(run_dir)
     assert follower.phase() == 'unreadable'
-    assert 'schema version 7' in follower.trouble
+    assert 'schema version 9' in follower.trouble
     assert shown(follower)['now']['reason'] == follower.trouble
 
 

@@ -245,11 +245,11 @@ def test_names_are_never_read_as_markup(browser, tmp_path):
 def test_a_run_of_another_scoutbee_is_named_on_the_page(browser, tmp_path):
     run_dir = write(tmp_path / 'run', campaign())
     path = run_dir / 'events.jsonl'
-    path.write_bytes(path.read_bytes().replace(b'"schema_version":1', b'"schema_version":3'))
+    path.write_bytes(path.read_bytes().replace(b'"schema_version":2', b'"schema_version":9'))
     with ServedPage(run_dir) as served:
         page = browser.new_page()
         page.goto(served.address)
-        expect(page.locator('#reason')).to_contain_text('schema version 3', timeout=WAIT)
+        expect(page.locator('#reason')).to_contain_text('schema version 9', timeout=WAIT)
         assert page.inner_text('#status') == 'unreadable'
         page.close()
 

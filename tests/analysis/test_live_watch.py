@@ -59,10 +59,10 @@ def test_an_interrupt_ends_it_at_once(tmp_path):
 def test_a_run_of_another_scoutbee_is_refused(tmp_path):
     run_dir = write(tmp_path / 'run', campaign()[:2])
     path = run_dir / 'events.jsonl'
-    path.write_bytes(path.read_bytes().replace(b'"schema_version":1', b'"schema_version":2'))
+    path.write_bytes(path.read_bytes().replace(b'"schema_version":2', b'"schema_version":9'))
     done = watch(run_dir)
     assert done.returncode == 2
-    assert 'schema version 2' in done.stderr
+    assert 'schema version 9' in done.stderr
     assert 'Traceback' not in done.stderr
 
 

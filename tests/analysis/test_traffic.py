@@ -23,7 +23,7 @@ def inference(chunk: int, created: float, proxies: dict[str, Any], inputs: float
     return InferenceRecord(
         task_id='i', method='infer', success=True, timestamps={'created': created, 'compute_started': created + 1},
         spans={'resolve_proxies': inputs}, time=created + 5, sizes={'inputs': 10, 'value': 70}, proxies=proxies,
-        generation=1, member=0, chunk=chunk, rows=3,
+        generation=1, members=[0], chunk=chunk, rows=3,
     )  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from functools import partial
 import numpy as np
 import pytest
 
+from scoutbee.campaigns import ensemble_search
 from scoutbee.campaigns.ensemble_search import EnsembleSearch
 from scoutbee.campaigns.options import LearningOptions
 from scoutbee.campaigns.search_space import SearchSpace
 from scoutbee.contracts.campaign import Snapshot
-from scoutbee.contracts.candidates import Objective
+from scoutbee.contracts.candidates import Choice, Objective
 from scoutbee.contracts.errors import ConfigurationError, TaskError
 from scoutbee.contracts.learning import ModelArtifact, ModelVersion, Predictions, TrainedModel
 from scoutbee.models.vectors import Vectors
@@ -134,12 +135,62 @@ def test_seeds_are_all_candidates_in_an_order_of_the_seed():
     assert all(c.choice.ranking == 0 for c in Squares(range(5)).seeds())
 
 
-def test_no_seeds_where_there_is_something_to_learn_from():
+def test_no_seeds_where_there_is_something_to_learn_from_and_no_opening():
     model = ModelArtifact('gaussian_process', {}, {})
     assert not list(Squares(range(20), known=range(8)).seeds())
     assert not list(Squares(range(20), models=[model]).seeds())
     assert list(Squares(range(20), known=range(7)).seeds())
     assert Squares(range(20), models=[model]).initial_models() == (model,)
+
+
+class Echo:
+    """A surrogate whose opening predicts the point itself, if it can learn at all."""
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def opening(self, data, features):
+        if self.settings.get('fault'):
+            raise TaskError('It comes to nothing.')
+        return features.points[:, 0].astype(np.float32)
+
+
+@pytest.fixture
+def echo(monkeypatch):
+    monkeypatch.setattr(ensemble_search, 'make_surrogate', lambda name, settings: Echo(settings))
+
+
+@pytest.mark.usefixtures('echo')
+class TestOpening:
+    def test_it_orders_what_is_neither_known_nor_unusable(self):
+        campaign = Squares(range(12), known=range(8), unusable=[10], acquisition='ucb')
+        assert [c.row for c in campaign.seeds()] == [11, 9, 8]
+        first = next(campaign.seeds())
+        assert first.choice == Choice(0, score=11.0, mean=11.0)
+        assert (first.key, first.args) == ('x11', (11.0,))
+
+    def test_smallest_comes_first_where_less_is_better(self):
+        campaign = Squares(range(12), known=range(2, 11), maximize=False, acquisition='greedy')
+        assert [(c.row, c.choice.mean) for c in campaign.seeds()] == [(0, 0.0), (1, 1.0), (11, 11.0)]
+
+    def test_it_is_used_beside_an_ensemble_that_comes_with_the_campaign(self):
+        campaign = Squares(range(12), known=range(10), models=[ModelArtifact('gaussian_process', {}, {})])
+        assert [c.row for c in campaign.seeds()] == [11, 10]
+
+    @pytest.mark.parametrize('acquisition', ['ucb', 'greedy', 'expected_improvement', 'thompson'])
+    def test_every_acquisition_that_steers_takes_the_best(self, acquisition):
+        campaign = Squares(range(40), known=range(8), acquisition=acquisition)
+        assert [c.row for c in campaign.seeds()] == list(range(39, 7, -1))
+
+    def test_random_acquisition_stays_random(self):
+        orders = [
+            [c.row for c in Squares(range(40), known=range(8), acquisition='random', seed=s).seeds()] for s in (1, 2, 1)
+        ]
+        assert orders[0] == orders[2] != orders[1]
+        assert orders[0] != sorted(orders[0], reverse=True)
+
+    def test_one_that_fails_is_done_without(self):
+        assert not list(Squares(range(20), known=range(8), surrogate_settings={'fault': True}).seeds())
 
 
 @pytest.mark.parametrize('output', [{}, {'y': None}, {'y': float('nan')}, {'y': float('inf')}, {'y': '3'}, {'y': True}])
@@ -196,7 +247,7 @@ def test_tasks_train_and_predict():
     tasks = campaign.tasks()
     plan = campaign.training_round(Snapshot())
     artifact = tasks['train'](plan.data, *plan.requests[0].args)
-    predicted = np.concatenate([tasks['infer'](artifact, chunk.data) for chunk in campaign.chunks()])
+    predicted = np.concatenate([tasks['infer']([artifact], chunk.data)[0] for chunk in campaign.chunks()])
     assert np.abs(predicted - campaign.x**2).max() < 0.3
 
 

@@ -60,8 +60,8 @@ def count_transitions(trajectories):
     return ModelArtifact('msm', {'states': 10}, {'counts': counts})
 
 
-def visits(artifact, question):
-    return artifact.arrays['counts'].sum(axis=1)
+def visits(artifacts, question):
+    return np.stack([artifact.arrays['counts'].sum(axis=1) for artifact in artifacts])
 
 
 class MarkovStates(Sketch):

@@ -43,7 +43,7 @@ def rejected_lines(rejects):
 
 def test_smiles_come_in_order_with_names_ignored(write):
     found, rejects = read(write('CCO ethanol\nc1ccccc1\tbenzene\n\n# a comment\nO\n'))
-    assert found.smiles == ['CCO', 'c1ccccc1', 'O']
+    assert list(found.smiles) == ['CCO', 'c1ccccc1', 'O']
     assert list(found.lines) == [1, 2, 5]
     assert (found.blanks, rejects.count) == (2, 0)
     assert not rejects.path.exists()
@@ -51,7 +51,7 @@ def test_smiles_come_in_order_with_names_ignored(write):
 
 @pytest.mark.parametrize('content', ['smiles name\nCCO x\n', '\ufeffsmiles\r\nCCO\r\n', '\ufeffCCO\n', 'CCO'])
 def test_header_mark_and_line_endings_of_other_programs_do_no_harm(write, content):
-    assert read(write(content))[0].smiles == ['CCO']
+    assert list(read(write(content))[0].smiles) == ['CCO']
 
 
 @pytest.mark.parametrize(
@@ -65,20 +65,20 @@ def test_header_mark_and_line_endings_of_other_programs_do_no_harm(write, conten
     ],
 )
 def test_a_table_is_read_by_its_smiles_column(write, content):
-    assert read(write(content, 'space.csv'))[0].smiles == ['CCO', 'O']
+    assert list(read(write(content, 'space.csv'))[0].smiles) == ['CCO', 'O']
 
 
 def test_a_row_without_smiles_is_rejected(write):
     found, rejects = read(write('smiles,name\nCCO,a\n,b\n" ",c\n', 'space.csv'))
-    assert found.smiles == ['CCO']
+    assert list(found.smiles) == ['CCO']
     assert rejects.summary() == '2 without a SMILES'
 
 
 def test_gzip_is_seen_from_the_content_not_from_the_name(write):
     packed = gzip.compress(b'CCO\nO\n', mtime=0)
-    assert read(write(packed, 'space.smi.gz'))[0].smiles == ['CCO', 'O']
-    assert read(write(packed, 'space.smi'))[0].smiles == ['CCO', 'O']
-    assert read(write(b'CCO\nO\n', 'other.smi.gz'))[0].smiles == ['CCO', 'O']
+    assert list(read(write(packed, 'space.smi.gz'))[0].smiles) == ['CCO', 'O']
+    assert list(read(write(packed, 'space.smi'))[0].smiles) == ['CCO', 'O']
+    assert list(read(write(b'CCO\nO\n', 'other.smi.gz'))[0].smiles) == ['CCO', 'O']
 
 
 def test_unreadable_lines_are_skipped_and_written_down_with_the_reason(write):
@@ -94,7 +94,7 @@ def test_unreadable_lines_are_skipped_and_written_down_with_the_reason(write):
         b'O',
     ]
     found, rejects = read(write(b'\n'.join(lines)))
-    assert found.smiles == ['CCO', 'O']
+    assert list(found.smiles) == ['CCO', 'O']
     assert list(found.lines) == [1, 9]
     reasons = dict(rejected_lines(rejects))
     assert set(reasons) == {2, 3, 4, 5, 6, 7, 8}
@@ -123,14 +123,14 @@ def test_many_identical_lines_are_one_molecule(write):
 
 def test_a_stray_quotation_mark_costs_one_line(write):
     found, rejects = read(write('smiles,name\nCCO,"oops\nO,x\nN,"y"\n', 'space.csv'))
-    assert found.smiles[-2:] == ['O', 'N']
+    assert list(found.smiles[-2:]) == ['O', 'N']
     assert rejects.count <= 1
 
 
 def test_values_come_with_their_molecules_and_missing_ones_are_rejected(write):
     table = 'smiles,ip_ev\nCCO,10.5\nO,nan\nN,\nC,inf\nCC,twelve\nCN,1e1\nCCO,10.50\nCO,1,2\nCF,1_0\n'
     found, rejects = read(write(table, 'known.csv'), 'ip_ev')
-    assert found.smiles == ['CCO', 'CN']
+    assert list(found.smiles) == ['CCO', 'CN']
     assert found.values.tolist() == [10.5, 10.0]
     assert found.duplicates == 1
     assert [line for line, _ in rejected_lines(rejects)] == [3, 4, 5, 6, 9, 10]

@@ -101,7 +101,7 @@ def write_run(run_dir: Path, settings, *, simulations=(10.0, 20.0), finished: bo
             writer.write(record(SimulationRecord, i, seconds, key=f'k{i}', args=[], outcome='observed', value=1.0))
         for i in range(3):
             writer.write(record(TrainingRecord, i, 30.0, generation=1, member=i, observations=10))
-            writer.write(record(InferenceRecord, i, 5.0, generation=1, member=i, chunk=0, rows=10))
+            writer.write(record(InferenceRecord, i, 10.0, generation=1, members=[i, i + 1], chunk=0, rows=10))
     if finished:
         counts = SimulationCounts(succeeded=len(simulations))
         write_summary(run_dir, Summary(campaign='molecules', site='local', status='completed', reason='Done.', seed=0,
@@ -119,7 +119,8 @@ def row(text: str, topic: str, name: str) -> str:
 def test_the_tasks_of_a_round_are_counted(told):
     text = told()
     assert 'trained at once, and after every 10 observations: 4 training rounds' in text
-    assert '10 simulations; 3 trainings; 9 inference tasks (3 models x 3 chunks of up to 20 candidates)' in text
+    assert '10 simulations; 3 trainings; up to 6 inference tasks' in text
+    assert '(3 models x 3 chunks of up to 20 candidates, models together)' in text
     assert 'space.smi (2.6 kB): 50 candidates' in text
     assert 'known.csv' in text
     assert '10 known values' in text
@@ -127,17 +128,18 @@ def test_the_tasks_of_a_round_are_counted(told):
 
 def test_sizes_are_estimated_from_typical_molecules_until_features_are_known(told):
     text = told()
-    # 10 known and 40 observed at 250 + 8 bytes; 20 candidates at 250; 65,536 floats and 169 doubles; 20 floats.
+    # 10 known and 40 observed at 250 + 8 bytes; rows of a file; 65,536 floats and 169 doubles; 20 floats.
     assert row(text, 'train', 'training set, at the end').startswith('1 ~12.9 kB ~12.9 kB redis')
-    assert row(text, 'infer', 'chunk of the search space').startswith('3 ~5 kB ~15 kB their task')
+    assert row(text, 'infer', 'chunk of the search space').startswith('3 400 B 1.2 kB their task')
     assert row(text, 'train', 'trained model').startswith('3 263 kB 790 kB redis')
-    assert row(text, 'infer', 'predictions').startswith('9 80 B 720 B their task')
+    assert row(text, 'infer', 'predictions').startswith('3 240 B 720 B their task')
     assert 'they are not in the cache' in text
 
 
-def test_sizes_are_those_of_the_features_in_the_cache(told, flags):
-    campaign = build_campaign(load_settings(flags, {}), cache_directory(), lambda sentence: None)
-    text = told()
+def test_sizes_are_those_of_the_features_in_the_cache(told, flags, site):
+    elsewhere = '--site', str(site(learn={'launch_prefix': 'env'}))  # workers that may not see the cache
+    campaign = build_campaign(load_settings((*flags, *elsewhere), {}), cache_directory(), lambda sentence: None)
+    text = told(*elsewhere)
     chunk = len(pickle.dumps(campaign.chunks()[0].data, protocol=5))
     said = row(text, 'infer', 'chunk of the search space').split()[1:3]
     assert said[1] == 'kB'
@@ -188,7 +190,7 @@ def test_times_are_those_of_the_newest_finished_run_that_did_the_same(told, flag
     text = told()
     assert 'Task times are those of mine at the site local' in text
     assert 'simulate: median 15 s, mean 15 s, longest 20 s; of 2 tasks' in text
-    assert 'infer: median 10 s, mean 10 s, longest 10 s; of 3 tasks, scaled to 20 candidates' in text
+    assert 'infer: median 10 s, mean 10 s, longest 10 s; of 3 tasks, scaled to one model and 20 candidates' in text
     assert '10 simulations on 2 workers: 75 s' in text
     # One worker trains and asks in turn, three times: 30 s and then three chunks of 10 s.
     assert 'an update, from training to the last prediction: 3 min 0 s' in text
@@ -229,7 +231,7 @@ def test_a_run_that_goes_on_tells_by_itself_what_is_left(command, flags, tmp_pat
     ],
 )
 def test_an_update_takes_as_long_as_its_workers_need(learners, seconds):
-    rounds = Rounds(100, 10, 9, True, members=3, chunks=2, chunk_size=5)
+    rounds = Rounds(100, 10, 9, True, members=3, chunks=2, chunk_size=5, passes=2)
     assert update_seconds(rounds, learners, 10.0, 3.0) == seconds
 
 

@@ -38,6 +38,7 @@ def test_ackley_on_one_worker_chooses_the_same_however_often_its_driver_is_kille
     assert choices(disturbed) == expected
     assert read_summary(disturbed).resumed == KILLS
     trained = [(r.generation, r.member) for r in read(disturbed, TrainingRecord) if r.success]
-    asked = [(r.generation, r.member, r.chunk) for r in read(disturbed, InferenceRecord) if r.success]
+    answers = [r for r in read(disturbed, InferenceRecord) if r.success]
+    asked = [(r.generation, member, r.chunk) for r in answers for member in r.members]
     assert len(trained) == len(set(trained))
     assert len(asked) == len(set(asked))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scoutbee.contracts.control import CANCEL, ROLL_CALL
 from scoutbee.fabric.engines import make_engine
+from scoutbee.fabric.engines.answers import Answers
 from scoutbee.fabric.engines.held import HeldTasks
 from scoutbee.fabric.engines.server import ReportingServer
 from scoutbee.fabric.sites import Site
@@ -61,23 +62,23 @@ def hear(queues, topic='simulate'):
     return queues.get_result(topic, PATIENCE)
 
 
-def test_a_roll_call_tells_what_is_held_of_its_topic_and_no_more(one_worker, gate):
+def test_a_roll_call_tells_what_is_held_of_what_was_asked_about_and_no_more(one_worker, gate):
     other = ask(one_worker, 'infer', ('wait',), topic='infer')
     assert gate.begun.acquire(timeout=PATIENCE)
     held = [ask(one_worker, 'simulate', (1,)) for _ in range(2)]
-    ask(one_worker, ROLL_CALL, number=7)
+    ask(one_worker, ROLL_CALL, (*held, 'never heard of'), number=7)
     answer = hear(one_worker)
     assert (answer.method, answer.value, answer.task_info) == (ROLL_CALL, tuple(held), {'number': 7})
-    ask(one_worker, ROLL_CALL, topic='infer')
+    ask(one_worker, ROLL_CALL, (other,), topic='infer')
     assert hear(one_worker, 'infer').value == (other,)
 
 
 def test_what_vanished_or_was_answered_is_held_by_nobody(one_worker, gate):
     gate.open.set()
-    ask(one_worker, 'simulate', ('lose',))
+    lost = ask(one_worker, 'simulate', ('lose',))
     done = ask(one_worker, 'simulate', (1,))
     assert hear(one_worker).task_id == done
-    ask(one_worker, ROLL_CALL)
+    ask(one_worker, ROLL_CALL, (lost, done))
     assert hear(one_worker).value == ()
 
 
@@ -111,7 +112,7 @@ def test_every_engine_answers(name, queues, tmp_path):
         begun = ask(queues, 'simulate', 'touch and wait', str(tmp_path / 'mark'))
         waiting = ask(queues, 'simulate', 'well')
         while not (tmp_path / 'mark').exists():
-            ask(queues, ROLL_CALL)
+            ask(queues, ROLL_CALL, (begun, waiting))
             assert hear(queues).value == (begun, waiting)
         ask(queues, CANCEL, (begun, waiting))
         if name == 'local':
@@ -119,7 +120,7 @@ def test_every_engine_answers(name, queues, tmp_path):
             assert hear(queues).value == (waiting,)
         else:
             assert hear(queues).value == ()
-        ask(queues, ROLL_CALL)
+        ask(queues, ROLL_CALL, (begun, waiting))
         assert hear(queues).value == ((begun,) if name == 'local' else (begun, waiting))
 
 
@@ -164,37 +165,79 @@ def test_a_server_that_cannot_push_a_result_dies_of_it():
         Immediate(queues, ['simulate']).listen_and_launch()
 
 
+def make_task(number=0):
+    return Result(((), {}), task_id=str(number), method='simulate', topic='simulate')
+
+
 def test_a_task_is_held_until_its_answer_is_on_its_way():
-    seen = []
-    held = HeldTasks(lambda task: seen.append(held.ids('simulate')))
-    task = Result(((), {}), method='simulate', topic='simulate')
+    seen, held, task = [], HeldTasks(), make_task()
+    answers = Answers(lambda sent: seen.extend(held.of(['0'])), lambda sent: held.forget(sent.task_id), None)
     held.take(task)
-    assert held.answer(task)
-    assert not held.answer(task)
-    assert seen == [(task.task_id,)]
-    assert held.ids('simulate') == ()
+    assert held.claim('0')
+    assert not held.claim('0')
+    answers.put(task)
+    assert answers.flush(PATIENCE)
+    assert seen == ['0']
+    assert held.of(['0']) == ()
 
 
 @given(STEPS)
 def test_every_task_is_answered_at_most_once_and_held_until_then(steps):
-    pushed, held = [], HeldTasks(lambda task: pushed.append(task.task_id))
-    tasks = [Result(((), {}), task_id=str(i), topic='simulate') for i in range(5)]
+    claimed, held = [], HeldTasks()
+    tasks = [make_task(i) for i in range(5)]
     expected = {}
     for step, i in steps:
         task = tasks[i]
-        if step == 'take' and task.task_id not in pushed:
+        if step == 'take' and task.task_id not in claimed:
             expected[task.task_id] = Future()
             held.take(task)
             held.attach(task, expected[task.task_id])
         elif step == 'answer':
-            assert held.answer(task) == (task.task_id in expected)
-            expected.pop(task.task_id, None)
+            assert held.claim(task.task_id) == (task.task_id in expected and task.task_id not in claimed)
+            if task.task_id in expected and task.task_id not in claimed:
+                claimed.append(task.task_id)
         elif step == 'forget':
             held.forget(task.task_id)
             expected.pop(task.task_id, None)
         elif step == 'call back':
-            known = expected.get(task.task_id)
-            assert held.call_back([task.task_id]) == ((task.task_id,) if known is not None else ())
-        assert set(held.ids('simulate')) == set(expected)
-        assert held.ids('infer') == ()
-    assert len(pushed) == len(set(pushed))
+            future = expected.get(task.task_id)
+            may_be = future is not None
+            assert held.call_back([task.task_id]) == ((task.task_id,) if may_be else ())
+        assert set(held.of(map(str, range(6)))) == set(expected)
+    assert len(claimed) == len(set(claimed))
+
+
+@given(sizes=st.lists(st.integers(0, 3), max_size=30))
+def test_answers_leave_in_order_and_one_that_is_too_large_is_told_in_its_place(sizes):
+    """A result of size 3 does not fit through, nor does anything that is sent together with it."""
+    sent, done = [], []
+
+    def send(tasks):
+        if any(task.task_info['size'] == 3 for task in tasks):
+            raise ValueError('too large')
+        sent.extend(tasks)
+
+    def refuse(task, error):
+        task.task_info['size'] = 0
+        answers.put(task)
+
+    answers = Answers(send, done.append, refuse)
+    tasks = [make_task(number) for number, _ in enumerate(sizes)]
+    for task, size in zip(tasks, sizes, strict=True):
+        task.task_info['size'] = size
+        answers.put(task)
+    assert answers.flush(PATIENCE)
+    assert done == sent
+    assert sorted(int(task.task_id) for task in sent) == list(range(len(sizes)))
+    fitted = [int(task.task_id) for task, size in zip(tasks, sizes, strict=True) if size < 3]
+    assert [int(task.task_id) for task in sent if int(task.task_id) in fitted] == fitted
+
+
+def test_nothing_is_sent_after_what_could_not_be():
+    def send(tasks):
+        raise ConnectionError('no way through')
+
+    answers = Answers(send, None, None)
+    answers.put(make_task())
+    assert not answers.flush(PATIENCE)
+    assert isinstance(answers.fault, ConnectionError)

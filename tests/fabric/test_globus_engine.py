@@ -229,8 +229,8 @@ class TestEndpoints:
         rig.cpu.kill()
         wait_for(lambda: 'is offline' in rig.engine.log_tail(1000).removeprefix(before))
         first, second = rig.ask('simulate', 'well'), rig.ask('simulate', 'well')
-        rig.queues.send_inputs(method=ROLL_CALL, topic='simulate')
-        assert set(rig.hear('simulate').value) == {first, second}
+        rig.queues.send_inputs((first, second), method=ROLL_CALL, topic='simulate')
+        assert rig.hear('simulate').value == (first, second)
         rig.queues.send_inputs([first], method=CANCEL, topic='simulate')
         assert failure(rig.hear('simulate'))['kind'] == 'cancelled'
         assert rig.hear('simulate').value == (first,)

@@ -76,7 +76,7 @@ class Rig:
         self.strategy = Strategy(strategy='htex_auto_scale', max_idletime=300)
         self.strategy.add_executors([self.executor])
         self.executor.command_client = SimpleNamespace(run=self._answer)
-        monkeypatch.setattr(parsl_blocks, 'time', SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(parsl_blocks, 'time', SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now))
 
     def _answer(self, command):
         return list(self.reported) if command == 'CONNECTED_BLOCKS' else []
@@ -255,11 +255,20 @@ def test_the_tasks_of_an_executor_that_gives_up_are_told(make):
     assert isinstance(future.exception(0), BadStateException)
 
 
+def test_the_fewest_blocks_are_asked_for_as_it_starts_and_only_once(make, monkeypatch):
+    monkeypatch.setattr(parsl_blocks.HighThroughputExecutor, 'start', lambda self: None)
+    rig = make(min_blocks=2)
+    rig.executor.start()
+    assert rig.batch.waiting == 2
+    rig.look()
+    assert (rig.batch.waiting, rig.batch.requests) == (2, 2)
+
+
 def test_jobs_of_a_task_server_that_was_killed_are_cancelled_by_the_next(make, monkeypatch):
     monkeypatch.setattr(parsl_blocks.HighThroughputExecutor, 'start', lambda self: None)
     killed = make(min_blocks=2)
     killed.look()
-    following = make(min_blocks=2)
+    following = make()
     following.executor.start()
     assert following.batch.command == 'scancel 1000 1001'
     third = make()

@@ -37,7 +37,7 @@ def test_extreme_values_give_finite_predictions(case, values, member):
     with warnings.catch_warnings():
         warnings.simplefilter('error', RuntimeWarning)
         model = case.surrogate.train(TrainingData(case.features.take(slice(0, COUNT)), values), member=member, seed=1)
-        predicted = infer(model, case.features)
+        predicted = infer([model], case.features)
     assert np.isfinite(predicted).all()
     assert all(np.isfinite(metric) for metric in model.metrics.values())
 
@@ -47,7 +47,7 @@ def test_the_unit_of_the_values_does_not_change_what_is_learned(case):
     predicted = []
     for unit in (1.0, 1.6e-19):
         data = TrainingData(case.features.take(slice(0, COUNT)), unit * case.values[:COUNT])
-        predicted.append(infer(case.surrogate.train(data, member=0, seed=1), case.features) / unit)
+        predicted.append(infer([case.surrogate.train(data, member=0, seed=1)], case.features)[0] / unit)
     np.testing.assert_allclose(predicted[1], predicted[0], rtol=0.02)
 
 
@@ -56,7 +56,7 @@ def test_the_unit_of_the_values_does_not_change_what_is_learned(case):
 def test_the_same_candidate_with_different_values_is_noise(case, different, member):
     rows = np.repeat(np.arange(different), COUNT // different)
     data = TrainingData(case.features.take(rows), NORMAL)
-    predicted = infer(case.surrogate.train(data, member=member, seed=1), case.features)
+    predicted = infer([case.surrogate.train(data, member=member, seed=1)], case.features)[0]
     assert np.isfinite(predicted).all()
 
 
@@ -72,7 +72,7 @@ def test_no_row_is_refused_and_one_row_is_enough(case):
     with pytest.raises(InputTaskError, match='at least one observation'):
         TrainingData(case.features.take(slice(0, 0)), NORMAL[:0])
     data = TrainingData(case.features.take(slice(0, 1)), NORMAL[:1])
-    assert np.isfinite(infer(case.surrogate.train(data, member=0, seed=1), case.features)).all()
+    assert np.isfinite(infer([case.surrogate.train(data, member=0, seed=1)], case.features)[0]).all()
 
 
 @settings(max_examples=25, deadline=None)
@@ -82,4 +82,4 @@ def test_a_linear_model_of_anything_predicts_or_says_why_not(values, member):
     features = surrogate.featurizer.featurize(['CCO', 'O', 'N', 'c1ccccc1'] * 3)
     data = TrainingData(features.take(slice(0, len(values))), np.array(values))
     with contextlib.suppress(TaskError):
-        assert np.isfinite(infer(surrogate.train(data, member=member, seed=1), features)).all()
+        assert np.isfinite(infer([surrogate.train(data, member=member, seed=1)], features)).all()

@@ -127,7 +127,7 @@ def test_it_predicts_held_out_ionization_potentials_within_a_quarter_of_an_ev(kn
     features, values = known
     surrogate = Fingerprint()
     model = surrogate.train(TrainingData(features.take(slice(0, 300)), values[:300]), member=0, seed=0)
-    errors = surrogate.predict(model, features.take(slice(300, 400))) - values[300:]
+    errors = surrogate.predict([model], features.take(slice(300, 400)))[0] - values[300:]
     assert np.sqrt(np.mean(errors**2)) < 0.25
     assert np.abs(errors).mean() < 0.2
 
@@ -137,7 +137,7 @@ def test_the_ensemble_mean_is_the_best_fit_and_its_spread_covers_the_truth(known
     surrogate = Fingerprint(evidence_size=150)
     data = TrainingData(features.take(slice(0, 300)), values[:300])
     models = [surrogate.train(data, member=member, seed=0) for member in range(9)]
-    predictions = np.stack([surrogate.predict(model, features.take(slice(300, 400))) for model in models])
+    predictions = surrogate.predict(models, features.take(slice(300, 400)))
     np.testing.assert_allclose(predictions.mean(axis=0), predictions[0], atol=1e-4)
     spread = np.hypot(predictions.std(axis=0), models[0].metrics['noise_std'])
     covered = np.mean(np.abs(predictions[0] - values[300:]) < 2 * spread)
@@ -150,10 +150,7 @@ def test_what_was_never_seen_is_more_uncertain_than_what_was(known):
     data = TrainingData(features.take(slice(0, 300)), values[:300])
     strange = surrogate.featurizer.featurize(['C[Si](C)(C)C#CP(=O)(C)C', 'O=[N+]([O-])OCB(O)OI'])
     models = [surrogate.train(data, member=member, seed=0) for member in range(9)]
-    seen, unseen = (
-        np.stack([surrogate.predict(model, some) for model in models]).std(axis=0).mean()
-        for some in (data.features, strange)
-    )
+    seen, unseen = (surrogate.predict(models, some).std(axis=0).mean() for some in (data.features, strange))
     assert unseen > 2 * seen
 
 
@@ -161,9 +158,9 @@ def test_many_observations_are_fitted_by_iteration_to_the_same_answer(known, mon
     features, values = known
     surrogate = Fingerprint(evidence_size=50)
     data = TrainingData(features.take(slice(0, 300)), values[:300])
-    exact = surrogate.predict(surrogate.train(data, member=1, seed=0), features)
+    exact = surrogate.predict([surrogate.train(data, member=1, seed=0)], features)
     monkeypatch.setattr('scoutbee.models.fingerprint._EXACT_UP_TO', 100)
-    iterated = surrogate.predict(surrogate.train(data, member=1, seed=0), features)
+    iterated = surrogate.predict([surrogate.train(data, member=1, seed=0)], features)
     np.testing.assert_allclose(iterated, exact, atol=2e-3)
 
 
@@ -171,7 +168,7 @@ def test_a_model_of_another_radius_is_refused(known):
     features, values = known
     model = Fingerprint(radius=1).train(TrainingData(features, values), member=0, seed=0)
     with pytest.raises(InputTaskError, match='radius 2, got one of radius 1'):
-        Fingerprint(radius=2).predict(model, features)
+        Fingerprint(radius=2).predict([model], features)
 
 
 @pytest.mark.parametrize('settings', [{'radius': -1}, {'radius': 9}, {'processes': 0}, {'evidence_size': 1}])

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from scoutbee.contracts.errors import ConfigurationError, InputTaskError
-from scoutbee.models.acquisition import constant
+from scoutbee.models.ensemble import Ensemble
 from scoutbee.models.gaussian_process import GaussianProcess
 from scoutbee.models.gaussian_process_kernel import Kernel, sample_prior
 from scoutbee.models.posterior import Draw
@@ -27,8 +27,8 @@ def trained(function, count, seed, member=0, settings=None):
 def test_it_orders_what_it_has_not_seen_of_ackley(ackley_function, count, seed):
     surrogate, model = trained(ackley_function, count, seed)
     points = np.random.default_rng(100 + seed).uniform(-32.768, 32.768, (1000, 4))
-    predicted = surrogate.predict(model, Vectors(points))
-    assert not constant(predicted[None])
+    predicted = surrogate.predict([model], Vectors(points))[0]
+    assert not Ensemble([[predicted]]).constant_members()
     assert spearmanr(predicted, ackley_function(points))[0] > 0.45
 
 
@@ -48,7 +48,7 @@ def test_draws_are_of_the_posterior():
     surrogate = GaussianProcess(restarts=0)
     asked = Vectors(np.array([[-6.0], [-1.0], [0.3], [2.5], [9.0]]))
     models = [surrogate.train(data, member=member, seed=0) for member in range(121)]
-    draws = np.stack([surrogate.predict(model, asked) for model in models]).astype(np.float64)
+    draws = surrogate.predict(models, asked).astype(np.float64)
     np.testing.assert_allclose(draws.std(axis=0), exact_std(models[0], asked.points), rtol=0.3)
     np.testing.assert_allclose(draws.mean(axis=0), draws[0], atol=1e-5)
 
@@ -90,7 +90,7 @@ def test_coordinates_on_very_different_scales_do_not_matter(ackley_function):
     surrogate = GaussianProcess(restarts=0)
     plain, moved = (
         surrogate.predict(
-            surrogate.train(TrainingData(some.take(slice(0, 60)), ackley_function(points[:60])), member=0, seed=0),
+            [surrogate.train(TrainingData(some.take(slice(0, 60)), ackley_function(points[:60])), member=0, seed=0)],
             some,
         )
         for some in (Vectors(points), Vectors(points * stretch + shift))
@@ -101,13 +101,13 @@ def test_coordinates_on_very_different_scales_do_not_matter(ackley_function):
 def test_points_of_another_dimension_are_refused(ackley_function):
     surrogate, model = trained(ackley_function, 20, 0)
     with pytest.raises(InputTaskError, match='4 coordinates'):
-        surrogate.predict(model, Vectors(np.zeros((3, 5))))
+        surrogate.predict([model], Vectors(np.zeros((3, 5))))
 
 
 def test_points_that_are_not_finite_are_refused(ackley_function):
     surrogate, model = trained(ackley_function, 20, 0)
     with pytest.raises(InputTaskError, match='finite'):
-        surrogate.predict(model, Vectors(np.full((3, 4), np.nan)))
+        surrogate.predict([model], Vectors(np.full((3, 4), np.nan)))
 
 
 @pytest.mark.parametrize('settings', [{'restarts': -1}, {'fit_size': 1}, {'prior_features': 0}])

@@ -1,5 +1,5 @@
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -40,10 +40,11 @@ class Mean:
         value = data.values.mean() + start + member + seed
         return ModelArtifact('mean', {'settings': {'shift': self.shift}}, {'mean': np.array([value])})
 
-    def predict(self, artifact, features):
+    def predict(self, artifacts, features):
         assert type(features) is Rows
-        predicted = np.where(np.isfinite(features.x), 0.0, np.nan) + artifact.arrays['mean'][0] + self.shift
-        return predicted[:-1] if self.shift == 99 else predicted
+        means = np.array([artifact.arrays['mean'][0] for artifact in artifacts])
+        predicted = np.where(np.isfinite(features.x), 0.0, np.nan) + means[:, np.newaxis] + self.shift
+        return predicted[:, :-1] if self.shift == 99 else predicted
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +60,9 @@ DATA = TrainingData(Rows(np.arange(3.0)), np.array([1.0, 2.0, 3.0]))
 def test_training_and_inference_follow_the_artifact():
     artifact = train(DATA, 'mean', {'shift': 2.0}, 1, 10, None)
     assert artifact.arrays['mean'] == 13.0
-    predicted = infer(artifact, Rows(np.zeros(4)))
+    predicted = infer([artifact], Rows(np.zeros(4)))
     assert predicted.dtype == np.float32
-    assert predicted.tolist() == [15.0] * 4
+    assert predicted.tolist() == [[15.0] * 4]
     assert train(DATA, 'mean', {}, 0, 0, artifact).arrays['mean'] == 15.0
 
 
@@ -69,20 +70,32 @@ def test_proxies_stand_for_what_they_resolve_to():
     previous = train(DATA, 'mean', {}, 0, 0)
     artifact = train(Proxy(lambda: DATA), 'mean', Proxy(lambda: {'shift': 1.0}), 0, 0, Proxy(lambda: previous))
     assert artifact.arrays['mean'] == 4.0
-    assert infer(Proxy(lambda: artifact), Proxy(lambda: Rows(np.zeros(2)))).tolist() == [5.0, 5.0]
+    assert infer([Proxy(lambda: artifact)], Proxy(lambda: Rows(np.zeros(2)))).tolist() == [[5.0, 5.0]]
     assert pickle.loads(pickle.dumps(artifact)).config == {'settings': {'shift': 1.0}}
 
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf])
 def test_predictions_that_are_not_finite_are_refused_and_the_row_named(bad):
     artifact = train(DATA, 'mean', {}, 0, 0)
-    with pytest.raises(InputTaskError, match='row 1'):
-        infer(artifact, Rows(np.array([0.0, bad, 0.0])))
+    broken = replace(artifact, arrays={'mean': np.array([bad])})
+    with pytest.raises(InputTaskError, match='row 1 of the chunk by model 1 of 1'):
+        infer([artifact], Rows(np.array([0.0, bad, 0.0])))
+    with pytest.raises(InputTaskError, match=r'got 2 of 4 .* row 0 of the chunk by model 2 of 2'):
+        infer([artifact, broken], Rows(np.zeros(2)))
 
 
 def test_predictions_for_other_candidates_are_refused():
     with pytest.raises(TaskError, match='shape'):
-        infer(train(DATA, 'mean', {'shift': 99}, 0, 0), Rows(np.zeros(3)))
+        infer([train(DATA, 'mean', {'shift': 99}, 0, 0)], Rows(np.zeros(3)))
+
+
+def test_models_with_other_settings_are_asked_together_and_those_of_other_surrogates_are_not():
+    models = [train(DATA, 'mean', {'shift': shift}, member, 0) for member, shift in enumerate((0.0, 7.0, 0.0, 1.0))]
+    assert infer(models, Rows(np.zeros(2))).tolist() == [[value] * 2 for value in (2.0, 10.0, 4.0, 6.0)]
+    with pytest.raises(InputTaskError, match=r"of one surrogate to ask together, got \['mean', 'mpnn'\]"):
+        infer([*models, replace(models[0], surrogate='mpnn')], Rows(np.zeros(2)))
+    with pytest.raises(InputTaskError, match='got no model'):
+        infer([], Rows(np.zeros(2)))
 
 
 def test_unknown_surrogates_and_settings_are_named_with_what_is_known():

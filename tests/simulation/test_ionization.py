@@ -15,11 +15,11 @@ from scoutbee.simulation.efforts import next_effort
 from scoutbee.simulation.ionization import EV_PER_HARTREE, SPECIFICATIONS, ionization_potential
 
 REFERENCE = [
-    # The four of data/moses-ip-gfn2.csv with the fewest atoms and steps.
+    # Of the four of data/moses-ip-gfn2.csv with the fewest atoms and steps. The fourth, CCOC(=O)COc1ncc(Br)cc1C,
+    # differs by 0.041 eV: the value there belongs to a slope, and its cation, relaxed on, falls by another 0.37 eV.
     'CC(C)Oc1cc(Br)cc2nonc12',
     'Nc1cc2c(cc1Br)-c1ccc(F)cc1C2=O',
     'O=c1ccccn1Cc1ccc(Cl)cc1Cl',
-    'CCOC(=O)COc1ncc(Br)cc1C',
 ]
 
 
@@ -96,9 +96,9 @@ def test_damping_rescues_a_field_and_gives_the_same_number(monkeypatch):
 
 def test_more_effort_relaxes_what_the_usual_steps_do_not_and_gives_the_same_number():
     with pytest.raises(errors.RelaxationError):
-        ionization_potential('CCO', max_steps=3)
-    record = ionization_potential('CCO', 'careful', max_steps=3)
-    assert record['ip_ev'] == pytest.approx(ionization_potential('CCO')['ip_ev'], abs=1e-3)
+        ionization_potential('O', max_steps=3)
+    record = ionization_potential('O', 'careful', max_steps=3)
+    assert record['ip_ev'] == pytest.approx(ionization_potential('O')['ip_ev'], abs=1e-3)
     assert (record['effort'], record['max_steps'], record['seed']) == ('careful', 30, 1)
 
 

@@ -44,7 +44,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 SimulationRecord(**TASK, key=f'k{i}', args=[i], outcome='observed', value=0.5 * i, failure=failure)
             )
             writer.write(TrainingRecord(**TASK, generation=1, member=i, observations=8, metrics={'loss': 0.5}))
-            writer.write(InferenceRecord(**TASK, generation=1, member=i, chunk=0, rows=10))
+            writer.write(InferenceRecord(**TASK, generation=1, members=[i], chunk=0, rows=10))
             writer.write(
                 SelectionRecord(
                     ranking=i + 1,
@@ -171,7 +171,7 @@ def test_a_line_that_does_not_follow_is_named_and_counts_nothing_twice(tmp_path:
     assert all('seq' in sentence for sentence in said)
 
 
-@pytest.mark.parametrize('version', [0, 2, 99, '1', 1.5, [1]])
+@pytest.mark.parametrize('version', [0, 3, 99, '1', 1.5, [1]])
 def test_lines_of_another_schema_version_say_so(tmp_path: Path, version: object):
     record = json.loads(EventRecord(seq=1, agent='a', event='e', message='m').model_dump_json())
     (tmp_path / 'events.jsonl').write_text(json.dumps({**record, 'schema_version': version}) + '\n')

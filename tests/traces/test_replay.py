@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -52,15 +53,18 @@ def started(generation: int, observations: int = 0, members: tuple[int, ...] = (
     )  # fmt: skip
 
 
-def failed(name: str, generation: int, member: int, *, attempt: int = 1, given_up: bool = False, **more: Any):
-    facts = {'generation': generation, 'member': member, 'attempt': attempt, 'failures': attempt, 'losses': 0}
+def failed(
+    name: str, generation: int, member: int, *others: int, attempt: int = 1, given_up: bool = False, **more: Any
+) -> EventRecord:
+    who = {'member': member} if name == 'training_failed' else {'members': [member, *others]}
+    facts = {'generation': generation, **who, 'attempt': attempt, 'failures': attempt, 'losses': 0}
     return event(name, **facts, given_up=given_up, **more)
 
 
-def inferred(generation: int, member: int, chunk: int, *, success: bool = True) -> InferenceRecord:
+def inferred(generation: int, member: int, chunk: int, *others: int, success: bool = True) -> InferenceRecord:
     return InferenceRecord(
-        task_id='i', method='infer', success=success, timestamps={}, spans={}, generation=generation, member=member,
-        chunk=chunk, rows=10, file=f'predictions/g{generation}m{member}.npy' if success else None,
+        task_id='i', method='infer', success=success, timestamps={}, spans={}, generation=generation,
+        members=[member, *others], chunk=chunk, rows=10, file=f'predictions/g{generation}.npy' if success else None,
         offset=100 * chunk if success else None,
     )  # fmt: skip
 
@@ -254,7 +258,7 @@ def test_predictions_of_the_newest_ranking_and_of_later_models_are_known(tmp_pat
     assert {str(version): sorted(chunks) for version, chunks in history.learning.predictions.items()} == {
         'g2m0': [1], 'g1m1': [0], 'g3m1': [0],
     }  # fmt: skip
-    assert history.learning.predictions[ModelVersion(2, 0)][1] == KeptChunk('predictions/g2m0.npy', 100)
+    assert history.learning.predictions[ModelVersion(2, 0)][1] == KeptChunk('predictions/g2.npy', 100, 0)
 
 
 def test_what_a_decision_was_made_on_is_known_though_more_was_written_before_it():
@@ -299,6 +303,30 @@ def test_what_failed_and_what_was_given_up_is_known():
         (ModelVersion(1, 2), 4): Tries(1, 1),
     }  # fmt: skip
     assert history.happened['trained'] == 0
+
+
+def test_models_that_were_asked_together_have_each_a_row_of_the_answer():
+    learning = replay_records(
+        [
+            started(1, members=(0, 1, 2)),
+            inferred(1, 0, 3, 1, 2),
+            failed('inference_failed', 1, 0, 1, 2, chunk=4),
+            failed('inference_failed', 1, 2, attempt=2, given_up=True, chunk=4),
+        ]
+    ).learning
+    assert {version.member: chunks[3].row for version, chunks in learning.predictions.items()} == {0: 0, 1: 1, 2: 2}
+    assert {version.member: tries.attempt for (version, _), tries in learning.tries.items()} == {0: 1, 1: 1, 2: 2}
+    assert learning.left_out == {ModelVersion(1, 2)}
+
+
+def test_a_ledger_in_which_each_model_was_asked_alone_is_read_and_its_predictions_asked_for_again():
+    record = json.loads(inferred(1, 2, 0).model_dump_json())
+    del record['members']
+    old = InferenceRecord.model_validate_json(json.dumps({**record, 'schema_version': 1, 'member': 2, 'seq': 9}))
+    facts = {'generation': 1, 'member': 1, 'chunk': 0, 'attempt': 2, 'failures': 2, 'losses': 0}
+    learning = replay_records([started(1), event('inference_failed', **facts), old]).learning
+    assert learning.predictions == {ModelVersion(1, 2): {0: KeptChunk(None, None, 0)}}
+    assert learning.tries == {(ModelVersion(1, 1), 0): Tries(2, 2, 0)}
 
 
 def test_updates_that_failed_are_counted_until_a_later_model_ranks():

@@ -44,7 +44,7 @@ function picture(key) {
 }
 
 function why(entry, unit) {
-  const parts = [`simulation ${entry.number}`, entry.ranking ? `ranking ${entry.ranking}` : 'a seed'];
+  const parts = [`simulation ${entry.number}`, entry.ranking ? `ranking ${entry.ranking}` : entry.mean === null ? 'a seed' : 'the opening'];
   if (entry.generation !== null) parts.push(`generation ${entry.generation}`);
   if (entry.mean !== null) {
     const spread = entry.std === null ? '' : ` ± ${entry.std.toPrecision(2)}`;

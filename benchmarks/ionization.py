@@ -1,0 +1,198 @@
+"""How long an ionization potential takes, against the plain recipe of ASE and tblite, and whether it is the same.
+
+    python benchmarks/ionization.py [--molecules 50] [--at-once 3]
+
+Molecules of ``data/moses-ip-gfn2.csv``, drawn with a fixed seed, go one by one through both recipes on one thread,
+after a warm-up. From either end the geometries are then relaxed on to a fifth of the force: both recipes were on
+the way to the same minimum where these energies agree in both charge states. A recipe reached it where neither of its
+energies lies far above. At last a few molecules run in one process, and in two at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from common import median_interval, print_table
+
+if TYPE_CHECKING:
+    from ionization_recipes import Cost, Ionization
+
+MOLECULES = Path(__file__).parents[1] / 'data' / 'moses-ip-gfn2.csv'
+AGREEMENT = 0.02
+SAME_MINIMUM = 0.01
+REACHED = 0.02
+SPEEDUP, SHARE = 1.5, 0.95
+ONE_THREAD = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'), '1')
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One molecule: costs and results of the plain recipe and of Scoutbee, and the minima below the two results."""
+
+    smiles: str
+    costs: tuple[Cost, Cost]
+    found: tuple[Ionization, Ionization]
+    below: tuple[Ionization, Ionization]
+
+    @property
+    def same_minimum(self) -> bool:
+        """Whether both recipes were on the way to the same minimum of both charge states."""
+        one, other = self.below
+        gaps = one.neutral.energy - other.neutral.energy, one.cation.energy - other.cation.energy
+        return max(map(abs, gaps)) < SAME_MINIMUM
+
+    @property
+    def reached(self) -> bool:
+        """Whether both recipes also ended near that minimum, in both charge states."""
+        return self.same_minimum and max(*self.above(0), *self.above(1)) < REACHED
+
+    def above(self, recipe: int) -> tuple[float, float]:
+        """How far neutral and cation of a recipe (0 or 1) are above the minima below them, in eV."""
+        found, below = self.found[recipe], self.below[recipe]
+        return found.neutral.energy - below.neutral.energy, found.cation.energy - below.cation.energy
+
+    @property
+    def difference(self) -> float:
+        """Ionization potential of Scoutbee less that of the plain recipe, in eV."""
+        return self.found[1].ip - self.found[0].ip
+
+    def error(self, recipe: int) -> float:
+        """How far a recipe (0 or 1) is from the ionization potential at the minimum below it, in eV."""
+        return self.found[recipe].ip - self.below[recipe].ip
+
+
+def main() -> int:
+    """Print the figures; returns 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description='Time an ionization potential against the plain recipe.')
+    parser.add_argument('--molecules', type=int, default=50)
+    parser.add_argument('--at-once', type=int, default=3, help='molecules for one process against two; 0: skip')
+    parser.add_argument('--run', nargs='+', metavar='SMILES', help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        return _run(options.run)
+    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
+        # Too late for what is imported already.
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ONE_THREAD)
+    with MOLECULES.open(encoding='utf-8') as stream:
+        smiles = [row['smiles'] for row in csv.DictReader(stream)]
+    drawn = [smiles[i] for i in np.random.default_rng(6).permutation(len(smiles))]
+    compared = _compare(drawn[: options.molecules])
+    reached = _report(compared)
+    if options.at_once:
+        _report_at_once(drawn[: options.at_once])
+    return 0 if reached else 1
+
+
+def _compare(molecules: Sequence[str]) -> list[Compared]:
+    from ionization_recipes import costed, plain, polished, scoutbee
+
+    for recipe in (plain, scoutbee):
+        recipe('CCO')
+    compared = []
+    for i, smiles in enumerate(molecules):
+        recipes = (plain, scoutbee) if i % 2 else (scoutbee, plain)
+        done = {recipe: costed(recipe, smiles) for recipe in recipes}
+        (one, one_cost), (other, other_cost) = done[plain], done[scoutbee]
+        each = Compared(smiles, (one_cost, other_cost), (one, other), (polished(smiles, one), polished(smiles, other)))
+        compared.append(each)
+        print(
+            f'{i + 1:3d} {one_cost.cpu:6.2f} {other_cost.cpu:6.2f} s {one_cost.gradients:4d} {other_cost.gradients:4d} '
+            f'gradients {one.ip:8.4f} {other.ip:8.4f} eV {"same" if each.same_minimum else "other"} minimum {smiles}',
+            flush=True,
+        )
+    return compared
+
+
+def _report(compared: Sequence[Compared]) -> bool:
+    rows = []
+    for name, attribute in (('CPU seconds', 'cpu'), ('wall seconds', 'wall'), ('gradients', 'gradients')):
+        one, other = (np.array([getattr(each.costs[k], attribute) for each in compared], float) for k in (0, 1))
+        digits = 0 if attribute == 'gradients' else 2
+        ratio = median_interval(list(one / other))
+        rows.append(
+            (f'{name}, median', f'{np.median(one):.{digits}f}', f'{np.median(other):.{digits}f}', f'{ratio:.2f}')
+        )
+        total = one.sum() / other.sum()
+        rows.append((f'{name}, total', f'{one.sum():.{digits}f}', f'{other.sum():.{digits}f}', f'{total:.2f}'))
+    print_table(f'{len(compared)} molecules', ['', 'plain recipe', 'Scoutbee', 'times less'], rows)
+    speedup = sum(each.costs[0].cpu for each in compared) / sum(each.costs[1].cpu for each in compared)
+    return _report_agreement(compared) and speedup >= SPEEDUP
+
+
+def _report_agreement(compared: Sequence[Compared]) -> bool:
+    groups = {
+        'all': list(compared),
+        'same minimum below both': [each for each in compared if each.same_minimum],
+        f'both within {REACHED} eV of it': [each for each in compared if each.reached],
+    }
+    rows = []
+    for name, group in groups.items():
+        for what, errors in (
+            ('Scoutbee less plain', [each.difference for each in group]),
+            ('plain less its minimum', [each.error(0) for each in group]),
+            ('Scoutbee less its minimum', [each.error(1) for each in group]),
+        ):
+            values = 1000 * np.array(errors or [np.nan])
+            within = np.mean(np.abs(values) <= 1000 * AGREEMENT)
+            size, mean = f'{np.median(np.abs(values)):.1f}', f'{values.mean():+.1f}'
+            rows.append((f'{name}: {what}', len(group), f'{within:.0%}', size, mean))
+    headers = ['ionization potential', 'molecules', f'within {AGREEMENT} eV', 'median of size, meV', 'mean, meV']
+    print_table('Agreement', headers, rows)
+    rest = [each for each in compared if not each.reached]
+    if rest:
+        apart = [(each.smiles, *(f'{value:.3f}' for value in _apart(each))) for each in rest]
+        headers = ['the rest, eV', 'plain', 'Scoutbee', 'minimum', "Scoutbee's", '0 above', '+ above', '0', '+']
+        print_table('IP by each, at the minimum of each; how far each state lies above it', headers, apart)
+    near = groups[f'both within {REACHED} eV of it']
+    return bool(near) and float(np.mean([abs(each.difference) <= AGREEMENT for each in near])) >= SHARE
+
+
+def _apart(each: Compared) -> tuple[float, ...]:
+    one, other = each.below
+    return each.found[0].ip, each.found[1].ip, one.ip, other.ip, *each.above(0), *each.above(1)
+
+
+def _report_at_once(molecules: Sequence[str]) -> None:
+    """Seconds a molecule in one process, and in two at once, with one thread each and with the default of tblite."""
+    rows = []
+    for name, threads in (('one thread each', ONE_THREAD), ('threads not set', None)):
+        alone, at_once = _timed(1, molecules, threads), _timed(2, molecules, threads)
+        ratios = (at_once[k] / alone[k] for k in range(2))
+        rows.append((name, *(f'{value:.2f}' for value in (*alone, *at_once, *ratios))))
+    headers = ['', 'CPU s', 'wall s', 'CPU s of two', 'wall s of two', 'CPU ratio', 'wall ratio']
+    print_table(f'One process against two at once, {len(molecules)} molecules each, per molecule', headers, rows)
+
+
+def _timed(processes: int, molecules: Sequence[str], threads: dict[str, str] | None) -> tuple[float, float]:
+    """Medians over the processes of the CPU and wall seconds of a molecule."""
+    environment = {name: value for name, value in os.environ.items() if name not in ONE_THREAD} | (threads or {})
+    command = [sys.executable, __file__, '--run', *molecules]
+    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    told = [[float(word) for word in process.communicate()[0].split()] for process in running]
+    cpu, wall = np.median(np.array(told), axis=0)
+    return cpu / len(molecules), wall / len(molecules)
+
+
+def _run(molecules: Sequence[str]) -> int:
+    from ionization_recipes import scoutbee
+
+    scoutbee('CCO')
+    cpu, wall = time.process_time(), time.perf_counter()
+    for smiles in molecules:
+        scoutbee(smiles)
+    print(time.process_time() - cpu, time.perf_counter() - wall)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
