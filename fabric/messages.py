@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 import pickle
-import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 from colmena.models import FailureInformation, ResourceRequirements, Result, SerializationMethod
 from colmena.models.results import TimeSpans, Timestamps, WorkerInformation
@@ -90,7 +90,7 @@ def new_message(
     Raises:
         Exception: Whatever pickling the arguments may raise.
     """
-    fields = dict(zip(_FIELDS, (secrets.token_hex(16), method, topic, None, None, info, {}), strict=True))
+    fields = dict(zip(_FIELDS, (uuid4().hex, method, topic, None, None, info, {}), strict=True))
     moments = dict.fromkeys(_MOMENTS, _NAN)
     moments['created'] = time.time()
     spans = {**dict.fromkeys(_SPANS, _NAN), 'proxy': {}, 'additional': {}}

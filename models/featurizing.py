@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import connection
 from typing import Any, TypeVar
 
 import numpy as np
@@ -50,7 +52,8 @@ def screen_pieces(
         yield from (screen(list(inputs[piece])) for piece in pieces)
         return
     # Not forked: the caller may hold threads (Parsl, TensorFlow), and a forked child can deadlock on their locks.
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context('spawn')) as pool:
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         waiting = iter(pieces)
         out: deque[Future[Screening[F]]] = deque()
         try:
@@ -86,3 +89,15 @@ def usable_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _end_with_parent() -> None:
+    """Have this process end when the one that started it is killed; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), name='parent-watch', daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

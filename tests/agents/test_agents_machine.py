@@ -381,6 +381,6 @@ class AgentsMachine(RuleBasedStateMachine):
 
 
 AgentsMachine.TestCase.settings = settings(
-    max_examples=50, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=50, stateful_step_count=60, suppress_health_check=list(HealthCheck)
 )
 TestAgentsMachine = pytest.mark.slow(AgentsMachine.TestCase)

@@ -282,6 +282,6 @@ class InquiriesMachine(RuleBasedStateMachine):
 
 
 InquiriesMachine.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=50, suppress_health_check=list(HealthCheck)
 )
 TestInquiriesMachine = pytest.mark.slow(InquiriesMachine.TestCase)

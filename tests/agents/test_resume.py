@@ -456,7 +456,7 @@ def copy(shelf):
     return twin
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1), more=st.integers(0, 6))
 def test_any_beginning_of_a_ledger_can_be_gone_on_with(tmp_path_factory, long_run, share, more):
     records, shelf = long_run

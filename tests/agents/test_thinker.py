@@ -376,7 +376,7 @@ def test_a_campaign_without_models_can_be_resumed(tmp_path):
     assert resume(tmp_path, HillCampaign(), search_size=5).outcome.status == 'completed'
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_fails_the_campaign_ends_and_no_slot_loan_or_candidate_is_lost(tmp_path_factory, data):
     faults = data.draw(

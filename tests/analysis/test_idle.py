@@ -256,7 +256,7 @@ tasks = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(tasks, max_size=8), st.integers(0, 3), st.floats(0, 9))
 def test_idle_and_busy_time_of_every_seat_add_up_to_the_sessions(made: list[Any], workers: int, waited: float):
     import shutil

@@ -50,7 +50,7 @@ def shown(follower):
     return Sections(follower).make()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_how_the_bytes_arrive_changes_nothing(monkeypatch, data):
     records = [*campaign(), *([ended(11.0)] if data.draw(st.booleans()) else [])]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoutbee.analysis import Run
@@ -147,7 +147,7 @@ TASK_FIELDS = {
 }  # fmt: skip
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(files(simulations), files(trainings), files(inferences), files(selections), files(events))
 def test_it_finds_the_rows_that_the_checking_reader_finds(
     simulated: bytes, trained: bytes, inferred: bytes, selected: bytes, noted: bytes

@@ -110,7 +110,7 @@ steps = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(steps, max_size=12))
 def test_counts_are_those_of_a_replay(records: list[Record]):
     import shutil

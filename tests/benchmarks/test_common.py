@@ -1,7 +1,7 @@
 import argparse
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -23,7 +23,6 @@ def test_what_are_no_seeds_is_refused_with_an_example(text):
         seed_list(text)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30))
 def test_a_median_lies_in_its_interval_and_the_interval_in_the_data(values):
     from common import median_interval

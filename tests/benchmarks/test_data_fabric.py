@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -24,7 +24,6 @@ def cell(repeat=0, **changes):
     return Cell(work=work, scoutbee=passes(**changes), colmena=passes())
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**12))
 def test_a_size_is_read_as_it_is_written(size):
     from data_fabric_report import parse_size, size_name

@@ -28,7 +28,7 @@ def one_by_one(found):
             yield some and (some.line, some.reason)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(given=st.lists(LINES, max_size=30), ending=st.sampled_from([b'\n', b'\r\n']), last=st.booleans())
 @pytest.mark.parametrize('block', [1 << 20, 64])
 def test_every_line_is_what_it_is_alone(tmp_path_factory, block, given, ending, last):

@@ -191,7 +191,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(lines=st.lists(LINES, max_size=30), last=st.booleans(), table=st.booleans(), packed=st.booleans())
 def test_every_line_is_accepted_rejected_repeated_or_blank(tmp_path_factory, lines, last, table, packed):
     lines = [b'smiles,value', *lines] if table else lines
@@ -210,7 +210,7 @@ def test_every_line_is_accepted_rejected_repeated_or_blank(tmp_path_factory, lin
         assert len(rejected_lines(rejects)) == rejects.count
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.binary(max_size=400), name=st.sampled_from(['a.smi', 'a.csv', 'a.smi.gz', 'a.csv.gz']))
 def test_arbitrary_bytes_are_read_or_refused_in_words(tmp_path_factory, content, name):
     path = tmp_path_factory.mktemp('bytes') / name
@@ -219,7 +219,7 @@ def test_arbitrary_bytes_are_read_or_refused_in_words(tmp_path_factory, content,
     assert found or refusal.startswith('search_space: ')
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(lengths=st.lists(st.integers(0, 3 * MAX_LINE_BYTES), min_size=1, max_size=30))
 def test_lines_across_blocks_keep_their_numbers(tmp_path_factory, lengths):
     path = tmp_path_factory.mktemp('blocks') / 'a.smi'

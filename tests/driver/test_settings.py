@@ -212,7 +212,7 @@ _settings = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=_settings)
 def test_what_a_run_writes_down_gives_the_same_settings_back(values, tmp_path):
     before = Settings.model_validate(values)
@@ -224,7 +224,7 @@ def test_what_a_run_writes_down_gives_the_same_settings_back(values, tmp_path):
     assert yaml.safe_load(params.read_text(encoding='utf-8'))['policy'].keys() == before.policy.model_dump().keys()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode('utf-8', 'replace')))
 def test_no_content_of_a_settings_file_brings_anything_but_a_readable_message(content, tmp_path):
     params = tmp_path / 'params.yaml'

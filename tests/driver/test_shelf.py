@@ -64,7 +64,7 @@ def test_what_a_crash_left_between_two_chunks_is_skipped(tmp_path):
     assert shelf.fetch(*second).tolist() == list(range(7))
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=arrays.arrays(st.sampled_from(['f4', 'f8', 'i8']), st.integers(0, 20)), data=st.data())
 def test_damage_is_noticed_wherever_it_is(tmp_path_factory, values, data):
     run_dir = tmp_path_factory.mktemp('run')

@@ -84,7 +84,7 @@ def test_the_limits_are_those_of_the_service():
     assert LIMIT_BYTES <= PAYLOAD_LIMIT == RESULT_LIMIT
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 300_000))
 def test_what_is_carried_is_counted_as_the_sdk_packs_it(size):
     serializer = ComputeSerializer()

@@ -163,7 +163,7 @@ def test_a_seal_opens_only_what_it_closed(noise, queue, message):
     assert Seal().open(queue, sealed) is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(noise=st.binary(max_size=100))
 def test_no_bytes_on_a_queue_break_the_reader(queues, address, noise):
     client = address.connect()

@@ -183,7 +183,7 @@ ACTIONS = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(actions=ACTIONS, closes=st.booleans())
 def test_whatever_happens_every_task_is_decided_and_no_worker_is_lost(actions, closes):
     pool = WorkerPool('any', 2, SETTINGS)

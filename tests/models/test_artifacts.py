@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutbee.contracts.errors import ConfigurationError
@@ -59,7 +59,6 @@ def test_what_is_not_plain_data_is_refused_and_nothing_is_written(tmp_path, arti
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(deadline=None)
 @given(share=st.floats(0, 0.999))
 def test_a_truncated_file_is_refused_by_name(tmp_path_factory, share):
     path = tmp_path_factory.mktemp('m') / 'model.npz'
@@ -70,7 +69,6 @@ def test_a_truncated_file_is_refused_by_name(tmp_path_factory, share):
         load_artifact(path)
 
 
-@settings(deadline=None)
 @given(place=st.floats(0, 0.999), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_refused_or_harmless(tmp_path_factory, place, bit):
     path = tmp_path_factory.mktemp('m') / 'model.npz'

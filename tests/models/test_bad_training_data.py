@@ -75,7 +75,7 @@ def test_no_row_is_refused_and_one_row_is_enough(case):
     assert np.isfinite(infer([case.surrogate.train(data, member=0, seed=1)], case.features)[0]).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(values=st.lists(st.floats(-LARGEST_VALUE, LARGEST_VALUE), min_size=1, max_size=12), member=st.integers(0, 2))
 def test_a_linear_model_of_anything_predicts_or_says_why_not(values, member):
     surrogate = make_surrogate('fingerprint', {'processes': 1})

@@ -50,14 +50,12 @@ def test_unknown_elements_share_one_code_and_rings_have_their_size():
     assert rings == [0, 1, 4, 7]
 
 
-@settings(deadline=None)
 @given(rows=st.lists(st.integers(-len(SMILES), len(SMILES) - 1)))
 def test_taking_rows_is_featurizing_those_molecules(rows):
     taken = graphs_of(SMILES).take(np.array(rows, dtype=np.int64))
     assert equal(taken, graphs_of([SMILES[row] for row in rows]))
 
 
-@settings(deadline=None)
 @given(st.slices(len(SMILES)))
 def test_a_slice_is_those_molecules(rows):
     assert equal(graphs_of(SMILES).take(rows), graphs_of(SMILES[rows]))
@@ -136,7 +134,7 @@ def test_a_batch_joins_every_atom_by_sorted_bonds_both_ways():
     assert batch['sizes'].sum() == len(graphs.atoms)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(count=st.integers(1, len(SMILES)), spare=st.integers(0, 5))
 def test_padding_leaves_real_molecules_alone(count, spare):
     batch = make_batch(graphs_of(SMILES[:count]))

@@ -59,7 +59,7 @@ def test_any_molecule_has_the_graph_that_rdkit_tells(smiles):
     assert equal(screen_graphs([smiles]).features, asked([smiles]))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(smiles=st.lists(st.sampled_from([*PLAIN, *STEREO, *UNUSUAL]), max_size=12))
 def test_the_usual_and_the_unusual_keep_their_order(smiles):
     assert equal(screen_graphs(smiles).features, asked(smiles))
@@ -71,7 +71,7 @@ def test_common_molecules_are_read_without_asking(moses):
     assert tables.is_read.all()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(place=st.integers(0, 200), value=st.integers(0, 255), cut=st.integers(0, 200))
 def test_bytes_of_another_form_do_no_harm(place, value, cut):
     whole = MolFromSmiles('CCO').ToBinary(0)

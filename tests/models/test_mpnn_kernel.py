@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutbee.models import mpnn_inference
@@ -19,9 +19,6 @@ from scoutbee.models.mpnn_inference import predict_scaled
 from scoutbee.models.mpnn_weights import initial_weights
 
 STRANGE = ['C', '[Xe]', '[Na+].[Cl-]', 'FS(F)(F)(F)(F)F', 'C[N+](C)(C)C.[I-]', 'c1ccc2ccccc2c1', 'C#CC1CCC1', 'OO', 'O']
-
-# Busy machines draw examples slowly.
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope='module')
@@ -37,7 +34,6 @@ def random_weights(width, steps, seed):
     }
 
 
-@unhurried
 @given(st.lists(st.integers(0, 20) | st.integers(0, 2**64 - 1)))
 def test_the_first_equal_key_is_found(numbers):
     keys = np.array(numbers, dtype=np.uint64)
@@ -45,7 +41,6 @@ def test_the_first_equal_key_is_found(numbers):
     assert first_equal(keys).tolist() == first_equal(scatter_bits(keys)).tolist() == expected
 
 
-@unhurried
 @given(st.lists(st.integers(0, 9)))
 def test_the_first_equal_number_is_found(numbers):
     found = first_numbers(np.array(numbers, dtype=np.int64), 10)

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutbee.models import texts as module
@@ -18,7 +18,6 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(module, '_BLOCK', 7)
 
 
-@settings(deadline=None)
 @given(given=LISTS)
 def test_they_come_back(given):
     texts = Texts.of(given)
@@ -29,7 +28,6 @@ def test_they_come_back(given):
     assert Texts.of(texts) is texts
 
 
-@settings(deadline=None)
 @given(given=LISTS, bounds=st.slices(40))
 def test_slices_and_rows_are_those_texts(given, bounds):
     texts = Texts.of(given)
@@ -39,7 +37,6 @@ def test_slices_and_rows_are_those_texts(given, bounds):
     assert list(texts.joined(texts[:2])) == given + given[:2]
 
 
-@settings(deadline=None)
 @given(given=LISTS, wanted=LISTS)
 def test_repetitions_and_places_are_found(given, wanted):
     texts = Texts.of(given)
@@ -47,7 +44,6 @@ def test_repetitions_and_places_are_found(given, wanted):
     assert [given.index(text) if text in given else -1 for text in wanted] == texts.find(Texts.of(wanted)).tolist()
 
 
-@settings(deadline=None)
 @given(given=LISTS, wanted=LISTS)
 def test_hashes_that_say_nothing_cost_only_time(given, wanted):
     texts, others = Texts.of(given), Texts.of(wanted)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem
 
@@ -44,7 +44,6 @@ def test_refusing_prints_nothing(capfd):
 
 
 @given(st.text(max_size=12) | st.text(alphabet='CNOSclno123()=#[]+-.@/\\H', max_size=20))
-@settings(deadline=None)
 def test_any_text_is_a_molecule_or_an_input_error(text):
     try:
         graph = parse_smiles(text)

@@ -26,7 +26,7 @@ def valley(place):
     return float((1 - x) ** 2 + 100 * (y - x * x) ** 2 + z * z), np.array([slope])
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 99))
 def test_a_quadratic_bowl_whose_stiffness_is_known_takes_one_step(seed):
     random = np.random.default_rng(seed)
@@ -39,7 +39,7 @@ def test_a_quadratic_bowl_whose_stiffness_is_known_takes_one_step(seed):
     assert found.coordinates == pytest.approx(np.zeros((2, 3)), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5), st.floats(-5, 100))
 def test_a_curved_valley_is_followed_whatever_is_believed_of_it(x, y, curvature):
     found = minimize(valley, np.array([[x, y, 0.3]]), curvature * np.eye(3), TOLERANCE, 0.3, 500)

@@ -111,7 +111,7 @@ def mutate(content: bytes, seed: int) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(kind=st.sampled_from(RECORDS), seed=st.integers(0, 2**32))
 def test_a_damaged_file_costs_its_own_lines_only(whole: Path, copy: Path, kind, seed: int):
     name = f'{kind.stream}.jsonl'
@@ -127,7 +127,7 @@ def test_a_damaged_file_costs_its_own_lines_only(whole: Path, copy: Path, kind, 
         (copy / name).write_bytes(content)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(kind=st.sampled_from(RECORDS), content=st.binary(max_size=300), lines=st.booleans())
 def test_arbitrary_bytes_hold_no_records(copy: Path, whole: Path, kind, content: bytes, lines: bool):
     name = f'{kind.stream}.jsonl'
@@ -139,7 +139,7 @@ def test_arbitrary_bytes_hold_no_records(copy: Path, whole: Path, kind, content:
         shutil.copy(whole / name, copy / name)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(kind=st.sampled_from(RECORDS), seed=st.integers(0, 2**32))
 def test_a_damaged_ledger_is_replayed_and_continued_or_refused(whole: Path, copy: Path, kind, seed: int):
     name = f'{kind.stream}.jsonl'
@@ -153,7 +153,7 @@ def test_a_damaged_ledger_is_replayed_and_continued_or_refused(whole: Path, copy
         shutil.copy(whole / name, copy / name)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
 def test_a_damaged_summary_is_read_or_refused(whole: Path, copy: Path, seed: int):
     (copy / SUMMARY_FILE).write_bytes(mutate((whole / SUMMARY_FILE).read_bytes(), seed))
@@ -201,7 +201,7 @@ def test_a_ledger_whose_last_number_is_none_is_not_continued(tmp_path: Path, seq
 PARAMS = b'campaign: ackley\nsearch_size: 5\nackley:\n  points: 10\npolicy:\n  slots: {reserve: 0}\nnull: ~\n'
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(content=st.one_of(st.binary(max_size=200), st.integers(0, 2**32).map(lambda seed: mutate(PARAMS, seed))))
 def test_arbitrary_params_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes):
     run_dir = tmp_path_factory.mktemp('run')

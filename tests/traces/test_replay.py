@@ -468,7 +468,7 @@ def same(one: History, other: History) -> bool:
     return repr(one) == repr(other)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ledgers())
 def test_any_beginning_of_a_ledger_replays_to_a_state_that_adds_up(records: list[Record]):
     before = None
@@ -492,7 +492,7 @@ def test_any_beginning_of_a_ledger_replays_to_a_state_that_adds_up(records: list
         before = history
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(ledgers(), st.data())
 def test_a_ledger_replays_the_same_from_disk_wherever_its_writing_was_interrupted(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record], data: st.DataObject
@@ -506,7 +506,7 @@ def test_a_ledger_replays_the_same_from_disk_wherever_its_writing_was_interrupte
         assert same(replay(run_dir), replay_records(records[: writer.last_seq]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(ledgers(), st.integers(0, 4), st.floats(0, 1))
 def test_files_cut_anywhere_replay(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record], which: int, share: float
