@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from scoutbee.analysis.sections.formats import listed, seconds, size
-from scoutbee.contracts.campaign import KINDS, SIMULATE
+from scoutbee.contracts.campaign import INFER, KINDS, SIMULATE, TRAIN
 from scoutbee.fabric.payloads import LIMIT_BYTES, carried_bytes
 from scoutbee.fabric.providers import BatchProvider
 from scoutbee.fabric.sites import usable_cores
@@ -21,7 +21,7 @@ def cautions(ahead: Forecast) -> Iterator[str]:
         ahead: What is known of the run.
     """
     checks: tuple[Callable[[Forecast], Iterator[str]], ...] = (
-        _address, _cores, _reach, _payloads, _walltimes, _caches, _buffer, _time_limit
+        _address, _cores, _accelerators, _reach, _payloads, _walltimes, _caches, _buffer, _time_limit
     )  # fmt: skip
     for check in checks:
         yield from check(ahead)
@@ -42,6 +42,18 @@ def _cores(ahead: Forecast) -> Iterator[str]:
             yield (
                 f'Executor {name}: its {executor.worker_count()} workers take {cores} cores, and this machine has '
                 f'{there}. That is right only for tasks that wait more than they compute.'
+            )
+
+
+def _accelerators(ahead: Forecast) -> Iterator[str]:
+    if ahead.settings.surrogate != 'mpnn':
+        return
+    for name, executor in ahead.site.executors.items():
+        learns = {TRAIN, INFER} & set(executor.kinds)
+        if learns and executor.accelerator_names() and 'KERAS_BACKEND' not in executor.env:
+            yield (
+                f'Executor {name}: its accelerators will stand idle, because the network runs on processors where no '
+                'KERAS_BACKEND is set. Set it to tensorflow or jax (env).'
             )
 
 

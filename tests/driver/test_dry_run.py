@@ -303,6 +303,17 @@ def test_an_endpoint_gets_no_message_that_its_service_would_refuse(told):
     assert 'The backend redis of simulate and train is served on loopback alone' in by_file
 
 
+def test_accelerators_that_nobody_would_use_are_told(told, site):
+    def cautions(surrogate='mpnn', **learn):
+        return told('--surrogate', surrogate, '--site', site(learn={'workers': 1, **learn}))
+
+    idle = 'Executor gpu: its accelerators will stand idle'
+    assert idle in cautions(accelerators=1)
+    assert idle not in cautions(accelerators=1, env={'KERAS_BACKEND': 'jax'})
+    assert idle not in cautions(accelerators=1, surrogate='fingerprint')
+    assert idle not in cautions()
+
+
 def test_a_walltime_is_held_against_the_longest_task_known(told, site, flags, tmp_path):
     write_run(tmp_path / 'runs' / 'mine', load_settings(flags, {}), simulations=(10.0, 100.0))
     short = {**SLURM, 'walltime': '00:01:00', 'drain_minutes': 0}
