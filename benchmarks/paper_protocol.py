@@ -5,7 +5,7 @@ reaches 14 eV (raw GFN2-xTB, adiabatic). Every run is the real program, ``run.py
 are those of ``configs/moses.yaml`` with what its method changes.
 
     python -m scoutbee.data.moses
-    python benchmarks/paper_protocol.py --runs DIR --methods greedy fingerprint mpnn --seeds 0-2
+    python benchmarks/paper_protocol.py --runs DIR --methods environments greedy fingerprint mpnn --seeds 0-2
 
 Ctrl-C (or a SIGTERM) ends the run at hand as it would end ``run.py``. Started again with the same folder, the script
 resumes that run, passes over finished ones and makes the others; ``--report`` only prints the table.
@@ -37,6 +37,7 @@ SETTINGS = ROOT / 'configs' / 'moses.yaml'
 
 METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
+        'environments': {'surrogate': 'environments'},
         'greedy': {},
         'fingerprint': {'model_count': 5, 'acquisition': 'ucb', 'beta': 1.0},
         'mpnn': {'surrogate': 'mpnn', 'model_count': 4, 'acquisition': 'ucb', 'beta': 1.0},

@@ -91,6 +91,7 @@ def preloads(settings: Settings) -> Mapping[str, tuple[str, ...]]:
 
 _LIBRARIES: Mapping[str, tuple[str, ...]] = {
     'mpnn': ('scipy.sparse', 'threadpoolctl'),
+    'environments': (),
     'fingerprint': ('scipy.sparse.linalg',),
     'gaussian_process': ('sklearn.gaussian_process',),
 }

@@ -152,7 +152,7 @@ class Settings(BaseModel):
     ackley: AckleySettings = Field(default=AckleySettings(), description='The ackley campaign.')
     molecules: MoleculesSettings = Field(default=MoleculesSettings(), description='The molecules campaign.')
 
-    surrogate: Annotated[Literal['mpnn', 'fingerprint', 'gaussian_process'], _LEARNING] = Field(
+    surrogate: Annotated[Literal['mpnn', 'environments', 'fingerprint', 'gaussian_process'], _LEARNING] = Field(
         default='mpnn', description='What learns.'
     )
     mpnn_model_path: Annotated[LocalPath | None, Flag('Learning', metavar='PATH')] = Field(

@@ -14,7 +14,7 @@ from .settings_layers import title
 from .settings_resume import check_resume
 
 SURROGATES_FOR: Mapping[str, tuple[str, ...]] = {
-    'molecules': ('mpnn', 'fingerprint'),
+    'molecules': ('mpnn', 'environments', 'fingerprint'),
     'ackley': ('gaussian_process',),
 }
 """Surrogates that can read the candidates of each campaign: SMILES, or points."""

@@ -26,13 +26,15 @@ _KINDS = 1 << sum(column.bits for column in _CARRIED)
 _HASH_BITS = 20
 """An unknown environment is taken for one of a thousand known ones with a probability of 0.1%."""
 
-_CODES = _KINDS + (1 << _HASH_BITS)
+CODES = _KINDS + (1 << _HASH_BITS)
+"""Environments are told apart by codes below this."""
+
 _BOND_FACTOR = np.uint64(1 << 32)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How often known environments occur in ``n`` molecules: the entries of a sparse matrix, by molecule.
+    """How often the environments of a vocabulary occur in ``n`` molecules: the entries of a sparse matrix, by molecule.
 
     Attributes:
         size: Number of molecules, ``n``.
@@ -50,23 +52,28 @@ class Counts:
 
 
 class Vocabulary:
-    """The environments that occur in some molecules; others are passed over."""
+    """Some environments; others are passed over."""
 
-    def __init__(self, graphs: MoleculeGraphs) -> None:
-        """Args: graphs: The molecules, ``n``, at least one."""
-        seen = np.zeros(_CODES, dtype=bool)
+    def __init__(self, codes: NDArray[np.int64]) -> None:
+        """Args: codes: Codes of the environments, rising, each below ``CODES``; shape (k,)."""
+        self.codes = codes
+        self.size = len(codes)
+        """Number of environments, ``k``."""
+        self.kinds = int(np.searchsorted(codes, _KINDS))
+        """How many of them have radius 0, ``k0``."""
+        self._columns = np.full(CODES, -1, dtype=np.int32)
+        self._columns[codes] = np.arange(len(codes), dtype=np.int32)
+
+    @classmethod
+    def of(cls, graphs: MoleculeGraphs) -> Vocabulary:
+        """The environments that occur in ``n`` molecules."""
+        seen = np.zeros(CODES, dtype=bool)
         for codes in _environments(graphs):
             seen[codes] = True
-        known = np.flatnonzero(seen)
-        self.size = len(known)
-        """Number of known environments, ``k``."""
-        self.kinds = int(np.searchsorted(known, _KINDS))
-        """How many of them have radius 0, ``k0``."""
-        self._columns = np.full(_CODES, -1, dtype=np.int32)
-        self._columns[known] = np.arange(len(known), dtype=np.int32)
+        return cls(np.flatnonzero(seen))
 
     def count(self, graphs: MoleculeGraphs) -> Counts:
-        """How often the known environments occur in ``n`` molecules."""
+        """How often these occur in ``n`` molecules."""
         atoms = np.diff(graphs.atom_offsets)
         molecules = np.repeat(np.arange(len(graphs)), atoms)
         parts = []
@@ -80,7 +87,7 @@ class Vocabulary:
 
 
 def _environments(graphs: MoleculeGraphs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Codes of the environment of radius 0 and of radius 1 of each atom; each of shape (a,), below ``_CODES``."""
+    """Codes of the environment of radius 0 and of radius 1 of each atom; each of shape (a,), below ``CODES``."""
     kinds = _kinds(graphs.atoms)
     starts = np.repeat(graphs.atom_offsets[:-1], np.diff(graphs.bond_offsets))
     begins, ends = starts + graphs.begins, starts + graphs.ends

@@ -9,6 +9,7 @@ On 1,000 molecules with GFN2-xTB ionization potentials (cross-validated by ten) 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from scoutbee.contracts.errors import TaskError
 from .environment_counts import Counts, Vocabulary
 from .graphs import MoleculeGraphs
 from .opening import spread_rows
+from .posterior import Draw
 from .ridge_evidence import most_evident
 from .surrogate import TrainingData
 
@@ -29,6 +31,8 @@ EVIDENCE_OBSERVATIONS = 500
 
 LARGEST_Z = 6.0
 """Scaled shares end here, so that an outlandish molecule is not extrapolated to without limit."""
+
+MEAN = Draw.of(0)
 
 _BLOCK = 4_096
 """Molecules predicted at once: what is used stays in a core's cache."""
@@ -55,37 +59,57 @@ class EnvironmentRidge:
     share_weights: Array
 
     @classmethod
-    def fit(cls, data: TrainingData[MoleculeGraphs]) -> EnvironmentRidge:
+    def fit(cls, data: TrainingData[MoleculeGraphs], draw: Draw = MEAN, seed: int = 0) -> EnvironmentRidge:
         """Fit it to what is known: time and memory grow with the cube and the square of the number of observations.
+
+        Args:
+            data: What is known.
+            draw: Which function of the posterior.
+            seed: Seed of the draw.
 
         Raises:
             TaskError: If the weights do not come out finite.
         """
         values = data.values
-        vocabulary = Vocabulary(data.features)
+        vocabulary = Vocabulary.of(data.features)
         counts = vocabulary.count(data.features)
         logs, shares = _log_counts(counts, vocabulary.size), _shares(counts, vocabulary.kinds)
         means, scales = shares.mean(axis=0), shares.std(axis=0)
         scales[scales < 1e-9] = 1.0  # the same in all, so that it tells nothing
-        scaled = _scaled(shares, means, scales)
         intercept = float(values.mean())
-        environment_weights, share_weights = _weights(logs, scaled, values - intercept)
+        environment_weights, share_weights = _weights(
+            logs, _scaled(shares, means, scales), values - intercept, draw, seed
+        )
         return cls(vocabulary, intercept, environment_weights, means, scales, share_weights)
 
     def predict(self, graphs: MoleculeGraphs) -> NDArray[np.float32]:
         """Predicted values, shape (n,)."""
-        predicted = np.empty(len(graphs), dtype=np.float32)
-        for start in range(0, len(graphs), _BLOCK):
-            part = slice(start, min(start + _BLOCK, len(graphs)))
-            predicted[part] = self._predict(self.vocabulary.count(graphs.take(part)))
+        predicted: NDArray[np.float32] = predict_alike([self], graphs)[0]
         return predicted
 
-    def _predict(self, counts: Counts) -> Array:
-        terms = self.environment_weights[counts.columns] * np.log1p(counts.counts)
-        environments = np.bincount(counts.molecules, terms, minlength=counts.size)
-        scaled = _scaled(_shares(counts, self.vocabulary.kinds), self.share_means, self.share_scales)
+    def _predict(self, counts: Counts, logs: Array, scaled: Array) -> Array:
+        environments = np.bincount(counts.molecules, self.environment_weights[counts.columns] * logs, counts.size)
         predicted: Array = self.intercept + environments + scaled @ self.share_weights
         return predicted
+
+
+def predict_alike(models: Sequence[EnvironmentRidge], graphs: MoleculeGraphs) -> NDArray[np.float32]:
+    """What models that were fitted to the same molecules predict, shape (models, n): environments are counted once.
+
+    Args:
+        models: At least one; each predicts the same to the last bit, whichever others are asked with it.
+        graphs: The molecules, ``n``.
+    """
+    vocabulary, means, scales = models[0].vocabulary, models[0].share_means, models[0].share_scales
+    predicted = np.empty((len(models), len(graphs)), dtype=np.float32)
+    for start in range(0, len(graphs), _BLOCK):
+        part = slice(start, min(start + _BLOCK, len(graphs)))
+        counts = vocabulary.count(graphs.take(part))
+        logs = np.log1p(counts.counts)
+        scaled = _scaled(_shares(counts, vocabulary.kinds), means, scales)
+        for row, model in zip(predicted, models, strict=True):
+            row[part] = model._predict(counts, logs, scaled)
+    return predicted
 
 
 def _log_counts(counts: Counts, size: int) -> Array:
@@ -109,17 +133,22 @@ def _scaled(shares: Array, means: Array, scales: Array) -> Array:
     return np.clip((shares - means) / scales, -LARGEST_Z, LARGEST_Z)
 
 
-def _weights(logs: Array, scaled: Array, targets: Array) -> tuple[Array, Array]:
+def _weights(logs: Array, scaled: Array, targets: Array, draw: Draw, seed: int) -> tuple[Array, Array]:
     """Weights of both groups of inputs, shapes (k,) and (k0 + 1,), by the dual form: n is smaller than k."""
     rows = spread_rows(len(targets), EVIDENCE_OBSERVATIONS)
     some_logs, some_scaled = logs[rows], scaled[rows]
     evidence = most_evident(some_logs @ some_logs.T, some_scaled @ some_scaled.T, targets[rows])
+    # A draw from the prior, and noise, which the posterior mean of the residuals corrects; both are 0 for the mean.
+    rng = draw.generator(seed, len(targets))
+    scale, spread = draw.sign * np.sqrt(evidence.scale), np.sqrt(evidence.descriptor_variance)
+    first, second = scale * rng.standard_normal(logs.shape[1]), scale * spread * rng.standard_normal(scaled.shape[1])
+    noise = scale * np.sqrt(evidence.alpha) * rng.standard_normal(len(targets))
     products = logs @ logs.T + evidence.descriptor_variance * (scaled @ scaled.T)
     products[np.diag_indices_from(products)] += evidence.alpha
     try:
-        dual = np.linalg.solve(products, targets)
+        dual = np.linalg.solve(products, targets + noise - logs @ first - scaled @ second)
     except np.linalg.LinAlgError as error:
         raise TaskError(f'Expected weights of {len(targets)} observations, but: {error}.') from error
     if not np.isfinite(dual).all():
         raise TaskError(f'Expected finite weights of {len(targets)} observations, got some that are not.')
-    return logs.T @ dual, evidence.descriptor_variance * (scaled.T @ dual)
+    return first + logs.T @ dual, second + evidence.descriptor_variance * (scaled.T @ dual)

@@ -16,6 +16,7 @@ from .surrogate import Surrogate
 
 SURROGATES: Mapping[str, str] = MappingProxyType(
     {
+        'environments': 'environments:Environments',
         'fingerprint': 'fingerprint:Fingerprint',
         'gaussian_process': 'gaussian_process:GaussianProcess',
         'mpnn': 'mpnn:Mpnn',

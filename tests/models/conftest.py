@@ -57,12 +57,17 @@ def make_case(name):
         points = np.random.default_rng(5).uniform(-32.768, 32.768, (400, 4))
         return Case(make_surrogate(name, {'restarts': 1}), points.tolist(), ackley(points), 150)
     smiles, values = read_molecules()
-    settings = {'fingerprint': {'processes': 1}, 'mpnn': {'num_epochs': 30, 'width': 32, 'steps': 3}}
+    settings = {
+        'environments': {},
+        'fingerprint': {'processes': 1},
+        'mpnn': {'num_epochs': 30, 'width': 32, 'steps': 3},
+    }
     return Case(make_surrogate(name, settings[name]), smiles, values, 250)
 
 
 @pytest.fixture(
-    scope='session', params=['fingerprint', 'gaussian_process', pytest.param('mpnn', marks=pytest.mark.slow)]
+    scope='session',
+    params=['environments', 'fingerprint', 'gaussian_process', pytest.param('mpnn', marks=pytest.mark.slow)],
 )
 def case(request):
     return make_case(request.param)

@@ -57,7 +57,7 @@ def test_predictions_depend_neither_on_the_order_of_atoms_nor_on_the_company(gra
 def test_environments_are_counted(graphs):
     smiles = ['CC', 'CCC', 'CCO', 'C1CC1', '[Na+].[Cl-]']
     known = GraphFeaturizer(processes=1).featurize(smiles)
-    vocabulary = Vocabulary(known)
+    vocabulary = Vocabulary.of(known)
     counts = vocabulary.count(known)
     # CC has two equal atoms; CCC two ends and a middle; CCO three different; C1CC1 three equal ones.
     per_kind = [counts.counts[(counts.molecules == row) & (counts.columns < vocabulary.kinds)] for row in range(5)]
@@ -73,7 +73,7 @@ def test_values_that_are_all_the_same_are_predicted(graphs):
     np.testing.assert_allclose(EnvironmentRidge.fit(TrainingData(graphs, values)).predict(graphs), 7.5)
 
 
-@pytest.mark.parametrize('name', ['mpnn', 'fingerprint'])
+@pytest.mark.parametrize('name', ['mpnn', 'environments', 'fingerprint'])
 def test_surrogates_of_molecules_open(name, molecules):
     surrogate = make_surrogate(name, {'processes': 1} if name == 'fingerprint' else {})
     assert isinstance(surrogate, Opener)

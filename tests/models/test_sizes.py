@@ -43,6 +43,14 @@ def test_a_fingerprint_model_weighs_what_is_said():
     assert 0 < weight(model) - model_bytes('fingerprint', {}, len(smiles)) < OVERHEAD
 
 
+def test_a_model_of_environments_weighs_about_what_is_said():
+    surrogate = make_surrogate('environments')
+    smiles = molecules(400)
+    known = TrainingData(surrogate.featurizer.featurize(smiles), np.linspace(11.0, 14.0, len(smiles)))
+    model = surrogate.train(known, member=1, seed=0)
+    assert weight(model) == pytest.approx(model_bytes('environments', {}, len(smiles)), rel=0.25)
+
+
 @pytest.mark.parametrize(('points', 'coordinates'), [(20, 2), (300, 4)])
 def test_a_gaussian_process_weighs_what_is_said(points, coordinates):
     settings = {'restarts': 0, 'fit_size': 20}
