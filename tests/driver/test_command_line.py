@@ -53,7 +53,7 @@ BAD = [
     (['--seed'], ['--seed']),
     (['extra'], ['extra']),
     (['--seed', 'abc'], ['--seed', 'seed in YAML', 'whole number', "'abc'"]),
-    (['--surrogate', 'gaussian_process'], ['--surrogate', 'mpnn, environments or fingerprint', 'molecules']),
+    (['--surrogate', 'gaussian_process'], ['--surrogate', 'mpnn or environments or fingerprint', 'molecules']),
     (['--nodes-per-task', '4'], ['--nodes-per-task', 'one node']),
     (['--search-size', '0'], ['--search-size', 'at least 1', "'0'"]),
     (['--beta', 'nan'], ['--beta', 'finite', "'nan'"]),
