@@ -26,9 +26,6 @@ _RUNNING = 'running'
 
 R = TypeVar('R', bound=TaskRecord)
 
-MESSAGE_FACTOR = 2
-"""Bytes of a message for each byte packed into it: Colmena writes packed objects as hexadecimal digits."""
-
 SAME_WORK = ('campaign', 'surrogate', 'qc_specification', 'ackley', 'model', 'num_epochs')
 """Settings that decide what a task has to do: where one of them differs, times cannot be compared."""
 
@@ -153,7 +150,7 @@ def _packed_bytes(record: TaskRecord, size: str, direction: str) -> float | None
     moves = [moved[direction] for moved in record.proxies.values() if isinstance(moved, dict) and direction in moved]
     if moves:
         return float(sum(move['bytes'] for move in moves))
-    return record.sizes[size] / MESSAGE_FACTOR if size in record.sizes else None
+    return record.sizes.get(size)
 
 
 def _median(sizes: Iterable[float | None]) -> float | None:

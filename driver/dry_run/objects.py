@@ -12,7 +12,7 @@ from scoutbee.contracts.campaign import INFER, SIMULATE, TRAIN
 from scoutbee.models.sizes import PREDICTION_BYTES, ROWS_BYTES, TYPICAL_FEATURE_BYTES, VALUE_BYTES, model_bytes
 
 from ..settings import Settings
-from .earlier import MESSAGE_FACTOR, Earlier
+from .earlier import Earlier
 from .rounds import Rounds
 
 MESSAGE = 'message'
@@ -32,6 +32,7 @@ class Item:
         way: Backend of the store that it goes through, ``message``, or None where its size is not known.
         is_estimate: Whether ``each`` is estimated rather than computed or measured.
         once: Whether it is stored once for the whole campaign.
+        at_once: How many of them a task may have.
     """
 
     topic: str
@@ -42,6 +43,7 @@ class Item:
     way: str | None
     is_estimate: bool = False
     once: bool = False
+    at_once: int = 1
 
 
 def list_items(
@@ -77,7 +79,7 @@ def _learn(settings: Settings, learning: LearningOptions, space: Survey, rounds:
     if learning.warm_start:
         yield _item(settings, TRAIN, 'model to start from', 'in', members, model)
     yield _item(settings, TRAIN, 'trained model', 'out', members, model)
-    yield _item(settings, INFER, 'model', 'in', members, model)
+    yield _item(settings, INFER, 'model', 'in', members, model, at_once=members)
     guess = guess and not by_file
     yield _item(settings, INFER, 'chunk of the search space', 'in', rounds.chunks, chunk, is_estimate=guess, once=True)
     yield _item(settings, INFER, 'predictions', 'out', rounds.chunks, PREDICTION_BYTES * rounds.chunk_size * members)
@@ -100,6 +102,7 @@ def _item(
     *,
     is_estimate: bool = False,
     once: bool = False,
+    at_once: int = 1,
 ) -> Item:
     backend = settings.backends().get(topic)
     if backend is None:
@@ -108,13 +111,13 @@ def _item(
         way = None
     else:
         way = backend if each >= settings.thresholds()[topic] else MESSAGE
-    return Item(topic, name, direction, count, each, way, is_estimate, once)
+    return Item(topic, name, direction, count, each, way, is_estimate, once, at_once)
 
 
 def largest_message(items: list[Item], topic: str) -> float:
     """Bytes of the largest message of a topic, as far as it is known: a task with its inputs, or its result."""
     return max(
-        MESSAGE_FACTOR * sum(item.each or 0.0 for item in items if (item.topic, item.direction) == (topic, direction)
-                             and item.way == MESSAGE)
+        sum(item.at_once * (item.each or 0.0) for item in items if (item.topic, item.direction) == (topic, direction)
+            and item.way == MESSAGE)
         for direction in ('in', 'out')
     )  # fmt: skip

@@ -196,7 +196,7 @@ def test_times_are_those_of_the_newest_finished_run_that_did_the_same(told, flag
     assert 'an update, from training to the last prediction: 3 min 0 s' in text
     # 40 simulations of 15 s on two workers, after the first update.
     assert 'all that is ahead: 8 min 0 s' in text
-    assert row(text, 'simulate', 'result').startswith('10 2 kB 20 kB their task')
+    assert row(text, 'simulate', 'result').startswith('10 4 kB 40 kB their task')
     assert 'no finished run' not in text
 
 
@@ -290,11 +290,11 @@ def test_an_address_of_another_machine_is_told(told, site):
 
 def test_an_endpoint_gets_no_message_that_its_service_would_refuse(told):
     large = ('--engine', 'globus', *ENDPOINTS, '--search-space', 'data:moses-20k.smi.gz',
-             '--molecules-per-ml-task', '20000')  # fmt: skip
+             '--molecules-per-ml-task', '20000', '--model-count', '16')  # fmt: skip
     text = told(*large, '--no-proxystore')
     assert f'at the Globus Compute endpoint {ENDPOINTS[1]}' in text
-    # A chunk of 5 MB and a model of 0.26 MB, twice as long in a message, in base64.
-    assert 'Messages of infer come to 14.2 MB, and Globus Compute carries at most 10 MB.' in text
+    # A chunk of 5 MB and 16 models of 0.26 MB, which one task may be about, in base64.
+    assert 'Messages of infer come to 12.5 MB, and Globus Compute carries at most 10 MB.' in text
     assert 'Messages of train' not in text
     assert 'Whether the endpoints are online' in text
     by_file = told(*large, '--infer-ps-backend', 'file')
@@ -344,7 +344,7 @@ def test_what_went_through_a_store_is_weighed_there(told, flags, tmp_path):
     write_run(tmp_path / 'runs' / 'mine', load_settings(flags, {}), proxies={'x': {'out': {'bytes': 30_000}}})
     text = told()
     assert row(text, 'simulate', 'result').startswith('10 30 kB 300 kB redis')
-    assert row(text, 'simulate', 'arguments').startswith('10 100 B 1 kB their task')
+    assert row(text, 'simulate', 'arguments').startswith('10 200 B 2 kB their task')
 
 
 def test_a_time_limit_is_held_against_what_is_ahead(told, flags, tmp_path):

@@ -62,9 +62,9 @@ class Rig:
         return self.queues.get_result(kind, PATIENCE)
 
     def running(self, name):
-        """Start a simulation that never ends; returns the process that runs it."""
+        """Start a simulation that never ends, the task ``running_id``; returns the process that runs it."""
         mark = self.directory / name
-        self.ask('simulate', 'touch and wait', str(mark))
+        self.running_id = self.ask('simulate', 'touch and wait', str(mark))
         wait_for(lambda: mark.exists() and mark.read_text())
         return psutil.Process(int(mark.read_text()))
 
