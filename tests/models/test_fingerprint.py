@@ -111,7 +111,7 @@ def test_the_first_molecule_without_features_is_named(bad):
 @pytest.mark.slow
 def test_processes_do_not_change_features(features, monkeypatch):
     monkeypatch.setattr(fingerprint_featurizer, 'PARALLEL_FROM', 10)
-    monkeypatch.setattr(fingerprint_featurizer, '_PIECE', 7)
+    monkeypatch.setattr(FingerprintFeaturizer, 'piece', 7)
     many = SMILES * 5
     parallel = FingerprintFeaturizer(processes=2).featurize(many)
     assert equal(parallel, features.take(np.tile(np.arange(len(SMILES)), 5)))
