@@ -1,7 +1,8 @@
 """From "retrain" to "new ranking" with the whole ensemble over a large search space, by the real program.
 
 ``run.py`` on this machine: an ensemble that learns what is known at the start, ranks, has a few molecules simulated,
-learns again, and so on. Simulations wait while models are updated, so that all cores do what is measured.
+learns again, and so on. While models are updated the buffer is not refilled, so that after a few simulations all cores
+do what is measured.
 
     python benchmarks/rerank.py                     # 20,000 molecules
     python benchmarks/rerank.py --molecules 1584663 # all of MOSES
@@ -28,14 +29,16 @@ ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = """\
 campaign: molecules
 training_set: data:moses-ip-gfn2.csv
-pause_during_update: launch
+pause_during_update: refill
+buffer_size: 2
 policy:
   rerank: model
+  prefetch: 0
 """
 
 _AT_ONCE = 2
 _BETWEEN = 8
-"""Simulations between two rounds: the last round is over before those that were in flight can end the campaign."""
+"""Simulations between two rounds: more than are ready when one begins, so that none can end the campaign."""
 
 _COMMITTED = 'moses-20k.smi.gz'
 _COMMITTED_COUNT = 20_000
@@ -93,7 +96,7 @@ def _command(options: argparse.Namespace, space: Path, folder: Path, runs: Path)
     return [
         sys.executable, str(ROOT / 'run.py'), '--config', str(settings), '--site', options.site,
         '--search-space', str(space), '--surrogate', options.surrogate, '--model-count', str(options.models),
-        '--molecules-per-ml-task', str(options.piece), '--search-size', str(_BETWEEN * options.rounds - _AT_ONCE),
+        '--molecules-per-ml-task', str(options.piece), '--search-size', str(_BETWEEN * options.rounds),
         '--retrain-frequency', str(_BETWEEN), '--num-qc-workers', str(_AT_ONCE), '--runs-dir', str(runs), '--quiet',
     ]  # fmt: skip
 

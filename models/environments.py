@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scoutbee.contracts.errors import InputTaskError
 from scoutbee.contracts.learning import ModelArtifact
 
+from .blas_threads import one_blas_thread
 from .environment_counts import CODES, Vocabulary
 from .environment_ridge import EnvironmentRidge, predict_alike
 from .graph_featurizer import GraphFeaturizer
@@ -58,7 +59,8 @@ class Environments:
             TaskError: If the weights do not come out finite.
         """
         started = time.perf_counter()
-        ridge = EnvironmentRidge.fit(data, Draw.of(member), seed)
+        with one_blas_thread():
+            ridge = EnvironmentRidge.fit(data, Draw.of(member), seed)
         residuals = data.values - ridge.predict(data.features)
         return ModelArtifact(
             surrogate=NAME,

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scoutbee.contracts.errors import InputTaskError, TaskError
 from scoutbee.contracts.learning import ModelArtifact
 
+from .blas_threads import one_blas_thread
 from .fingerprint_features import HASH_SIZE, FingerprintFeatures
 from .fingerprint_featurizer import DESCRIPTORS, FingerprintFeaturizer
 from .posterior import Draw
@@ -104,10 +105,11 @@ class Fingerprint:
         means, scales = _scaling(data.features)
         offset = float(data.values.mean())
         targets = data.values - offset
-        evidence = self._evidence(data.features, targets, means, scales, seed)
-        spread = np.sqrt(evidence.descriptor_variance)
-        matrix = _design(data.features, means, scales, spread)
-        weights = _weights(matrix, targets, evidence, Draw.of(member), seed)
+        with one_blas_thread():
+            evidence = self._evidence(data.features, targets, means, scales, seed)
+            spread = np.sqrt(evidence.descriptor_variance)
+            matrix = _design(data.features, means, scales, spread)
+            weights = _weights(matrix, targets, evidence, Draw.of(member), seed)
         if not np.isfinite(weights).all():
             raise TaskError(f'Expected finite weights of {len(targets)} observations, got some that are not.')
         residuals = targets - matrix @ weights

@@ -13,8 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from .blas_threads import one_blas_thread
 from .surrogate import TrainingData
 
 MOST_OBSERVATIONS = 3_000
@@ -80,9 +80,7 @@ def make_opening(
     data = TrainingData(features.take(known_rows[some]), known_values[some])
     # A slice shares memory with the features.
     candidates = features.take(slice(0, size) if len(rows) == size else rows)
-    # While a campaign begins, its workers start on all cores; threads that wait for each other then take ten times as
-    # long as one.
-    with threadpool_limits(1, user_api='blas'):
+    with one_blas_thread():
         return Opening(rows, opener.opening(data, candidates))
 
 
