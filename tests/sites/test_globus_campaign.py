@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 UNKNOWN = '6b7c8f6e-6d0e-4a0e-9a38-2f9d5b9d2c11'
 LARGE = {
-    'ackley': {'points': 100_000, 'dimension': 8, 'delay_scale': 0.0},
+    'ackley': {'points': 100_000, 'dimension': 12, 'delay_scale': 0.0},
     'search_size': 20,
     'retrain_frequency': 12,
     'pause_during_update': 'launch',  # so that nothing goes on without a ranking
