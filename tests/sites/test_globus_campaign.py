@@ -17,7 +17,7 @@ LARGE = {
     'search_size': 20,
     'retrain_frequency': 12,
     'pause_during_update': 'launch',  # so that nothing goes on without a ranking
-    'policy': {'failed_updates': 1},
+    'policy': {'failed_updates': 1, 'prefetch': 0},
     'molecules_per_ml_task': 100_000,
     'model': {'restarts': 0, 'fit_size': 10},
 }
