@@ -65,13 +65,14 @@ def test_real_ionization_potentials_steered_by_fingerprints_leave_no_object_behi
 
 
 def test_message_passing_networks_through_parsl_and_from_a_saved_ensemble(runs, molecules):
-    # Paused, so that it waits for both models; the molecules take less time than training the second one.
-    runs(*molecules, '--engine', 'parsl', '--num-epochs', '4', '--pause-during-update')
+    # Paused, so that it waits for both models: the molecules, of which there are enough to begin with, take less time.
+    learning = (*molecules, '--num-epochs', '4', '--pause-during-update')
+    runs(*learning, '--engine', 'parsl')
     first = runs.directory
     runs.assert_complete(5)
     assert {'g1m0.npz', 'g1m1.npz'} <= {path.name for path in (first / 'models').iterdir()}
     assert all(r.metrics for r in read(first, TrainingRecord))
-    runs(*molecules, '--engine', 'local', '--num-epochs', '4', '--mpnn-model-path', first, '--no-proxystore', '--quiet')
+    runs(*learning, '--engine', 'local', '--mpnn-model-path', first, '--no-proxystore', '--quiet')
     second = next(path for path in runs.directories if path != first)
     runs.assert_complete(5, second)
     assert next(iter(read(second, SelectionRecord))).models[0] == 'g0m0'
