@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -188,9 +188,7 @@ class RemoteShelf:
         while True:
             socket = self._take() or self._connect()
             try:
-                socket.send_multipart(request, copy=False)
-                answered = socket.poll(int(1000 * max(min(_ANSWER_SECONDS, end - time.monotonic()), 0.0)))
-                answer = socket.recv_multipart(copy=False) if answered else []
+                answer = _answer(socket, request, max(min(_ANSWER_SECONDS, end - time.monotonic()), 0.0))
             except BaseException:
                 socket.close(linger=0)
                 raise
@@ -222,6 +220,18 @@ class RemoteShelf:
         socket.setsockopt(zmq.CURVE_SECRETKEY, address.client_secret.encode())
         socket.connect(address.url)
         return socket
+
+
+def _answer(socket: zmq.Socket[Any], request: Sequence[BytesLike], seconds: float) -> list[zmq.Frame]:
+    """The answer to a request, or nothing if none came in time."""
+    limit = int(1000 * seconds)
+    # Who was refused by the server has nobody to send to, and would wait for ever.
+    socket.setsockopt(zmq.SNDTIMEO, limit)
+    try:
+        socket.send_multipart(request, copy=False)
+    except zmq.Again:
+        return []
+    return socket.recv_multipart(copy=False) if socket.poll(limit) else []
 
 
 def _put(data: bytearray, start: int, part: zmq.Frame) -> int:
