@@ -59,7 +59,7 @@ class Vocabulary:
         self.codes = codes
         self.size = len(codes)
         """Number of environments, ``k``."""
-        self.kinds = int(np.searchsorted(codes, _KINDS))
+        self.kinds = kinds_among(codes)
         """How many of them have radius 0, ``k0``."""
         self._columns = np.full(CODES, -1, dtype=np.int32)
         self._columns[codes] = np.arange(len(codes), dtype=np.int32)
@@ -84,6 +84,11 @@ class Vocabulary:
         begins = np.flatnonzero(np.diff(keys, prepend=-1))
         found = keys[begins]
         return Counts(len(graphs), found // self.size, found % self.size, np.diff(begins, append=len(keys)), atoms)
+
+
+def kinds_among(codes: NDArray[np.int64]) -> int:
+    """How many of some rising codes are of environments of radius 0, ``k0``."""
+    return int(np.searchsorted(codes, _KINDS))
 
 
 def _environments(graphs: MoleculeGraphs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

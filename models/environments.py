@@ -19,7 +19,7 @@ from scoutbee.contracts.errors import InputTaskError
 from scoutbee.contracts.learning import ModelArtifact
 
 from .blas_threads import one_blas_thread
-from .environment_counts import CODES, Vocabulary
+from .environment_counts import CODES, Vocabulary, kinds_among
 from .environment_ridge import EnvironmentRidge, predict_alike
 from .graph_featurizer import GraphFeaturizer
 from .graphs import MoleculeGraphs
@@ -138,7 +138,7 @@ def _fault(arrays: Any) -> str | None:
         return 'codes that do not rise'
     if len(codes) and not 0 <= codes[0] <= codes[-1] < CODES:
         return f'codes beyond {CODES}'
-    shares = (Vocabulary(codes).kinds + 1,)
+    shares = (kinds_among(codes) + 1,)
     shapes = {'intercept': (), 'environment_weights': codes.shape}
     for name in sorted(_ARRAYS - {'codes'}):
         if arrays[name].shape != shapes.get(name, shares) or not np.isfinite(arrays[name]).all():

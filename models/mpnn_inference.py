@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from .blas_threads import one_blas_thread
 from .featurizing import usable_cores
 from .graphs import MoleculeGraphs
 from .mpnn_environments import find_environments
@@ -36,8 +37,6 @@ def predict_scaled(
         graphs: The molecules, ``n``.
         threads: Threads to use; ``usable_threads()`` if not given.
     """
-    from threadpoolctl import threadpool_limits
-
     predicted = np.empty((len(members), len(graphs)), dtype=np.float32)
     kernels = [Kernel(weights, steps) for weights in members]
     threads = threads or usable_threads()
@@ -51,7 +50,7 @@ def predict_scaled(
                 row[piece] = kernel.predict(environments, space)
 
     # Threads over molecules leave no core idle; BLAS's own would, and would fight with them.
-    with threadpool_limits(1, user_api='blas'), ThreadPoolExecutor(threads) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(min(threads, len(pieces)))))
     return predicted
 

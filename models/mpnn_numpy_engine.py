@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from .blas_threads import one_blas_thread
 from .freed_memory import keep_freed_memory
 from .graphs import MoleculeGraphs
 from .mpnn_batches import make_batch
@@ -41,10 +42,8 @@ class NumpyEngine:
     @contextmanager
     def reserved(self) -> Iterator[None]:
         """Use a thread only: products as small as these take longer on several."""
-        from threadpoolctl import threadpool_limits
-
         # Where exp overflows a gate is shut, as it should be; what is no longer finite is found by who trains.
-        with threadpool_limits(1, user_api='blas'), np.errstate(over='ignore', invalid='ignore'):
+        with one_blas_thread(), np.errstate(over='ignore', invalid='ignore'):
             yield
 
     def load(self, weights: Mapping[str, Floats]) -> None:
