@@ -52,9 +52,9 @@ def busy_workers(workers: int, options: argparse.Namespace) -> Figures:
 
 
 def search_space(candidates: int, options: argparse.Namespace) -> Figures:
-    """Many short simulations on few workers, until most of a small space is done."""
+    """Many short simulations on few workers, until half of a small space is done."""
     workers = min(WORKERS)
-    most = min(int(0.8 * candidates), options.decisions)
+    most = min(candidates // 2, options.decisions)
     cluster = Cluster(workers, workers / _TOO_FAST, _SPREAD)
     return run(Trial(cluster, candidates, max(100, most // 4), options.prefetch, options.steady, most))
 
