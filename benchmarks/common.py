@@ -76,6 +76,6 @@ def print_table(title: str, headers: Sequence[str], rows: Sequence[Sequence[obje
         table.add_column(header, justify='right' if i else 'left', no_wrap=True)
     for row in rows:
         table.add_row(*map(str, row))
-    console = Console(width=200)
+    console = Console(width=200, markup=False)  # The [nH] of a SMILES is none.
     console.print(f'\n{title}\n')
     console.print(table)

@@ -18,6 +18,7 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 from tblite.ase import TBLite
 from tblite.interface import Calculator
 
+from scoutbee.simulation.internals import Internals
 from scoutbee.simulation.ionization import ionization_potential
 from scoutbee.simulation.molecule import build_molecule
 from scoutbee.simulation.optimizer import Tolerance, minimize
@@ -25,16 +26,19 @@ from scoutbee.simulation.optimizer import Tolerance, minimize
 FORCE = 0.05
 """Of the plain recipe, in eV per angstrom."""
 
-POLISHED = Tolerance(force=0.01, decrease=5e-4)
+POLISHED = Tolerance(force=0.005, decrease=2e-5)
 _POLISHING_STEPS = 300
+_SHAKE = 0.01
+"""Standard deviation in angstrom of a random shift of all coordinates, lest a relaxation begin and end on a saddle."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A relaxed charge state: energy in eV, coordinates in angstrom."""
+    """A relaxed charge state: energy in eV, coordinates in angstrom, whether its relaxation came to its end."""
 
     energy: float
     coordinates: np.ndarray
+    converged: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ def plain(smiles: str) -> Ionization:
     states = []
     for charge in (0, 1):
         atoms.calc = TBLite(method='GFN2-xTB', charge=charge, multiplicity=1 + charge, verbosity=0)
-        LBFGS(atoms, logfile=None).run(fmax=FORCE, steps=500)
-        states.append(State(float(atoms.get_potential_energy()), atoms.get_positions().copy()))
+        converged = LBFGS(atoms, logfile=None).run(fmax=FORCE, steps=500)
+        states.append(State(float(atoms.get_potential_energy()), atoms.get_positions().copy(), bool(converged)))
     return Ionization(*states)
 
 
@@ -90,16 +94,26 @@ def scoutbee(smiles: str) -> Ionization:
 
 
 def polished(smiles: str, found: Ionization) -> Ionization:
-    """The minima below a result: each state relaxed on from where it ended, to a fifth of the force."""
+    """The minima below a result: each state relaxed on from beside where it ended, to a quarter of Scoutbee's force."""
     molecule = build_molecule(smiles)
-    assert molecule.stiffness is not None
-    hessian, states = molecule.stiffness, []
+    place, hessian, states = molecule.coordinates, molecule.stiffness, []
+    assert hessian is not None
     for charge, state in enumerate((found.neutral, found.cation)):
-        surface = _surface(molecule.numbers, state.coordinates, charge)
-        end = minimize(surface, state.coordinates, hessian, POLISHED, 0.1, _POLISHING_STEPS)
-        states.append(State(end.energy, end.coordinates))
-        hessian = end.hessian
+        start = state.coordinates + _SHAKE * np.random.default_rng(0).standard_normal(state.coordinates.shape)
+        surface = _surface(molecule.numbers, start, charge)
+        hessian = _carried(hessian, Internals(molecule.bonds, place), place, start)
+        end = minimize(surface, start, molecule.bonds, hessian, POLISHED, 0.2, _POLISHING_STEPS)
+        states.append(State(end.energy, end.coordinates, end.converged))
+        place, hessian = end.coordinates, end.hessian
     return Ionization(*states)
+
+
+def _carried(hessian: np.ndarray, internals: Internals, place: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """A Hessian of one place as one of another: as stiff by the internal coordinates."""
+    slopes, other_slopes = (internals.at(each)[1] for each in (place, other))
+    between = np.linalg.solve(slopes.T @ slopes, slopes.T) @ other_slopes
+    carried: np.ndarray = between.T @ hessian @ between
+    return carried
 
 
 def _surface(numbers: np.ndarray, start: np.ndarray, charge: int) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:

@@ -16,7 +16,8 @@ class Effort:
     Attributes:
         name: As in the arguments of a simulation.
         steps_factor: Times as many optimizer steps as are allowed by default.
-        longest_step_angstrom: How far the optimizer may move an atom in one step.
+        longest_step: Longest step of the optimizer: the norm of the change of all bonds (angstrom), angles and torsions
+            (radian), with their weights.
         more_scf_settings: Settings of the self-consistent field to try after the usual ones.
         seed_offset: Added to the seed of the embedding, to begin at another conformer.
         description: One line for a person.
@@ -24,7 +25,7 @@ class Effort:
 
     name: str
     steps_factor: int
-    longest_step_angstrom: float
+    longest_step: float
     more_scf_settings: tuple[Mapping[str, float], ...]
     seed_offset: int
     description: str
@@ -40,16 +41,16 @@ EFFORTS: Mapping[str, Effort] = MappingProxyType(
     {
         each.name: each
         for each in (
-            Effort('standard', 1, 0.2, (), 0, 'as fast as nearly all molecules allow'),
-            Effort('careful', 10, 0.05, (_SLOW_FIELD,), 0, 'more and shorter steps, and a slower electronic structure'),
-            Effort('conformer', 10, 0.05, (_SLOW_FIELD,), _ANOTHER_CONFORMER, 'the same, from another conformer'),
+            Effort('standard', 1, 0.4, (), 0, 'as fast as nearly all molecules allow'),
+            Effort('careful', 10, 0.1, (_SLOW_FIELD,), 0, 'more and shorter steps, and a slower electronic structure'),
+            Effort('conformer', 10, 0.1, (_SLOW_FIELD,), _ANOTHER_CONFORMER, 'the same, from another conformer'),
         )
     }
 )
 """Every effort there is, by name, in the order in which they are worth trying."""
 
 STANDARD = EFFORTS['standard']
-"""What is tried first; its longest step is also ASE's default."""
+"""What is tried first."""
 
 
 def effort_named(name: str) -> Effort:

@@ -89,7 +89,7 @@ class _States:
 def _compute(molecule: Molecule, chosen: Specification, max_steps: int, effort: Effort) -> _States:
     from .xtb import Geometry, Level, relax, single_point
 
-    start = Geometry(molecule.smiles, molecule.numbers, molecule.coordinates, molecule.stiffness)
+    start = Geometry(molecule.smiles, molecule.numbers, molecule.coordinates, molecule.bonds, molecule.stiffness)
     relaxed = relax(start, Level(chosen.geometry_method, 0, 1), max_steps, effort)
     _check_closed_shell(molecule.smiles, relaxed.end.gap_ev)
     same = chosen.method == chosen.geometry_method

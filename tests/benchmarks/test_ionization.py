@@ -18,12 +18,12 @@ def compared(plain, ours, below, our_below):
     [
         (((0.01, 12.01), (0.0, 12.0), (0.0, 12.0), (0.0, 12.0)), True, True),
         (((0.01, 12.3), (0.0, 12.0), (0.0, 12.0), (0.0, 12.0)), True, False),
-        (((0.0, 12.0), (0.0, 11.5), (0.0, 12.0), (0.0, 11.5)), False, False),
+        (((0.0, 12.0), (0.0, 11.5), (0.0, 12.0), (0.0, 11.5)), False, True),
     ],
 )
 def test_ends_on_a_slope_and_other_minima_are_told_apart(ends, same, reached):
     each = compared(*ends)
-    assert (each.same_minimum, each.reached) == (same, reached)
+    assert (each.same_minimum, each.reached(0) and each.reached(1)) == (same, reached)
     assert each.difference == pytest.approx((ends[1][1] - ends[1][0]) - (ends[0][1] - ends[0][0]))
 
 
@@ -44,4 +44,17 @@ def test_the_tables_are_printed_and_say_whether_the_goals_are_met(capsys):
     alike = compared((0.0, 12.0), (0.0, 12.01), (0.0, 12.0), (0.0, 12.0))
     assert _report([alike])
     assert not _report([compared((0.0, 12.0), (0.0, 11.5), (0.0, 12.0), (0.0, 11.5))])
+    plain_on_a_slope = compared((0.0, 12.3), (0.0, 12.0), (0.0, 12.0), (0.0, 12.0))
+    assert _report([alike, plain_on_a_slope])
+    ours_on_a_slope = compared((0.0, 12.0), (0.0, 12.3), (0.0, 12.0), (0.0, 12.0))
+    assert not _report([alike, ours_on_a_slope])
     assert 'the rest' in capsys.readouterr().out
+
+
+def test_no_molecule_is_judged_that_a_setting_was_tried_on():
+    from ionization import MOLECULES, TRIED, TRIED_SEED, _drawn
+
+    known = [line.split(',')[0] for line in MOLECULES.read_text().splitlines()[1:]]
+    tried = {known[i] for i in np.random.default_rng(TRIED_SEED).permutation(len(known))[:TRIED]}
+    assert set(_drawn(7)) == set(known) - tried
+    assert _drawn(7) == _drawn(7) != _drawn(8)
