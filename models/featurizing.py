@@ -21,6 +21,12 @@ F = TypeVar('F', bound=Features)
 _AHEAD = 2
 """Pieces for each process that are handed out before the first of them is done."""
 
+_TURNS = 8
+"""Pieces for each process, at least, where nobody keeps them: the last one then waits for little."""
+
+_IMPORTED = ('rdkit.Chem', 'scoutbee.models.graph_featurizer', 'scoutbee.models.fingerprint_featurizer')
+"""What the helpers need, imported once for all of them."""
+
 
 def pieces_of(count: int, piece: int) -> list[slice]:
     """Where the pieces of so many inputs are; none of no inputs."""
@@ -43,7 +49,7 @@ def screen_pieces(
         inputs: What the pieces are of.
         pieces: Where they are.
         processes: Processes to use; as many as this one may use cores, if None.
-        parallel_from: Inputs from which more processes pay for the second or two that they take to start.
+        parallel_from: Inputs from which more processes pay for the second or two that the first of them takes to start.
     """
     processes = min(processes or usable_cores(), len(pieces))
     count = sum(piece.stop - piece.start for piece in pieces)
@@ -51,8 +57,10 @@ def screen_pieces(
     if processes <= 1 or count < parallel_from or multiprocessing.current_process().daemon:
         yield from (screen(list(inputs[piece])) for piece in pieces)
         return
-    # Not forked: the caller may hold threads (Parsl, TensorFlow), and a forked child can deadlock on their locks.
-    context = multiprocessing.get_context('spawn')
+    # Not forked from this process: it may hold threads (Parsl, TensorFlow), and a child can deadlock on their locks.
+    # The server that forks has none, imports once, and stays for the next time until this process ends.
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(list(_IMPORTED))
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         waiting = iter(pieces)
         out: deque[Future[Screening[F]]] = deque()
@@ -71,8 +79,9 @@ def screen_pieces(
 
 
 def screen_whole(featurizer: Featurizer, inputs: Sequence[Any], progress: Progress) -> Screening[Any]:
-    """All inputs in one, told of after each piece."""
-    pieces = pieces_of(len(inputs), featurizer.piece) or [slice(0, 0)]
+    """All inputs in one, told of after each piece, which are at most those of the featurizer."""
+    even = -(-len(inputs) // (_TURNS * usable_cores()))
+    pieces = pieces_of(len(inputs), max(1, min(featurizer.piece, even))) or [slice(0, 0)]
     parts = []
     for piece, part in zip(pieces, featurizer.screen_pieces(inputs, pieces), strict=True):
         parts.append(part)

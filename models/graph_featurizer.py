@@ -23,7 +23,7 @@ MAX_ATOMS = 65_535
 """Heavy atoms that a graph can number."""
 
 PARALLEL_FROM = 8_000
-"""Molecules from which more processes pay: they take a second or two to start and import RDKit."""
+"""Molecules from which more processes pay: the first takes a second or two to start and import RDKit."""
 
 _HAS_EXTRAS = re.compile(r'\s|\[\d*(?:H|#1\b)').search
 """Texts with a name or an extension after the SMILES, or with hydrogens that may be atoms of their own."""
@@ -39,7 +39,7 @@ class GraphFeaturizer:
     """
 
     processes: int | None = None
-    piece: ClassVar[int] = 4_000
+    piece: ClassVar[int] = 2_000
 
     @property
     def name(self) -> str:
@@ -47,7 +47,7 @@ class GraphFeaturizer:
         return 'molecule-graphs-1'
 
     def screen(self, inputs: Sequence[Any], progress: Progress = silent) -> Screening[MoleculeGraphs]:
-        """Graphs of those of ``n`` SMILES that can be parsed and have atoms, told of every 4,000 molecules."""
+        """Graphs of those of ``n`` SMILES that can be parsed and have atoms, told every 2,000 or more often."""
         return screen_whole(self, inputs, progress)
 
     def screen_pieces(self, inputs: Sequence[Any], pieces: Sequence[slice]) -> Iterator[Screening[MoleculeGraphs]]:

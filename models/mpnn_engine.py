@@ -52,6 +52,20 @@ class Engine:
         """Set the network's weights, by the names and shapes of ``mpnn_weights.weight_shapes``."""
         self._network.flat.assign(np.concatenate([weights[name].reshape(-1) for name in self._network.shapes]))
 
+    def begin(
+        self,
+        weights: Mapping[str, NDArray[np.float32]],
+        graphs: MoleculeGraphs,
+        held_out: NDArray[np.int64],
+        seed: int,
+    ) -> None:
+        """Begin a training; nothing is remembered of earlier ones."""
+        self.load(weights)
+        for variable in self._optimizer.variables:
+            variable.assign(np.zeros(variable.shape, dtype=variable.dtype))
+        self._network.seeds.state.assign(np.array([seed % 2**32, 0], dtype=self._network.seeds.state.dtype))
+        self._graphs, self._held_out = graphs, graphs.take(held_out)
+
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """The network's weights, by name."""
         flat = np.asarray(self._network.flat.numpy())
@@ -59,20 +73,14 @@ class Engine:
         parts = np.split(flat, np.cumsum(sizes)[:-1])
         return {n: p.reshape(s).copy() for (n, s), p in zip(self._network.shapes.items(), parts, strict=True)}
 
-    def restart(self, seed: int) -> None:
-        """Forget what the optimizer and the dropout remember of earlier trainings."""
-        for variable in self._optimizer.variables:
-            variable.assign(np.zeros(variable.shape, dtype=variable.dtype))
-        self._network.seeds.state.assign(np.array([seed % 2**32, 0], dtype=self._network.seeds.state.dtype))
-
-    def step(self, graphs: MoleculeGraphs, targets: NDArray[np.float32], learning_rate: float) -> float:
-        """One optimization step on targets of shape (m,); returns the mean squared error before it."""
+    def step(self, rows: NDArray[np.int64], targets: NDArray[np.float32], learning_rate: float) -> float:
+        """One optimization step on some molecules; returns the mean squared error before it."""
         self._optimizer.learning_rate = learning_rate
-        return float(self._step(make_batch(graphs), targets[:, None]))
+        return float(self._step(make_batch(self._graphs.take(rows)), targets[:, None]))
 
-    def predict(self, graphs: MoleculeGraphs) -> NDArray[np.float32]:
-        """Scaled predictions, shape (n,)."""
-        predicted: NDArray[np.float32] = self.predict_together([self.weights()], graphs)[0]
+    def validate(self) -> NDArray[np.float32]:
+        """Scaled predictions for the molecules held out."""
+        predicted: NDArray[np.float32] = self.predict_together([self.weights()], self._held_out)[0]
         return predicted
 
     def predict_together(

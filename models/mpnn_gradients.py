@@ -1,79 +1,27 @@
 """Loss and gradients of the message-passing network, in numpy and BLAS: what ``mpnn_network`` leaves to Keras.
 
 Small batches are what training is made of, and on a processor a general framework spends more time between the
-operations of such a batch than in them. Axes as in ``mpnn_batches``.
+operations of such a batch than in them. Axes as in ``mpnn_wiring``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .graphs import ATOM_COLUMNS, BOND_COLUMNS
-from .mpnn_batches import Batch, table_rows
 from .mpnn_weights import HEADS
+from .mpnn_wiring import WiredBatch, Wires
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
 
-
-@dataclass(frozen=True)
-class Operators:
-    """A batch as matrices of ones and zeros; sparse ones add rows up.
-
-    Attributes:
-        atom_rows: Table rows of each atom code; shape (u, rows).
-        bond_rows: Table rows of each bond code; shape (v, rows).
-        atom_codes: Code of each atom; shape (a, u).
-        bond_codes: Code of each directed bond; shape (e, v).
-        arriving: Directed bonds that lead to each atom; sparse, shape (a, e).
-        leaving: Directed bonds that come from each atom; sparse, shape (a, e).
-        members: Atoms of each molecule; sparse, shape (m, a).
-    """
-
-    atom_rows: Floats
-    bond_rows: Floats
-    atom_codes: Floats
-    bond_codes: Floats
-    arriving: Any
-    leaving: Any
-    members: Any
-
-
-def operators(batch: Batch) -> Operators:
-    """The matrices of a batch."""
-    atoms, sources, count = batch['atoms'], batch['sources'], len(batch['atoms'])
-    return Operators(
-        _rows(batch['atom_codes'], table_rows(ATOM_COLUMNS)),
-        _rows(batch['bond_codes'], table_rows(BOND_COLUMNS)),
-        _rows(atoms[:, None], len(batch['atom_codes'])),
-        _rows(batch['bonds'][:, None], len(batch['bond_codes'])),
-        _adder(batch['targets'], count),
-        _adder(sources, count),
-        _adder(batch['molecules'], len(batch['sizes'])),
-    )
-
-
-def _rows(ones: NDArray[np.integer], count: int) -> Floats:
-    """Rows with ones in the given columns; shape (n, count)."""
-    rows = np.zeros((len(ones), count), dtype=np.float32)
-    rows[np.arange(len(ones))[:, None], ones] = 1
-    return rows
-
-
-def _adder(owners: NDArray[np.integer], count: int) -> Any:
-    """Sparse matrix, shape (count, n), that adds up the rows of each owner."""
-    from scipy.sparse import csr_array
-
-    order = np.argsort(owners, kind='stable')
-    offsets = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(np.bincount(owners, minlength=count), out=offsets[1:])
-    return csr_array((np.ones(len(owners), dtype=np.float32), order, offsets), shape=(count, len(owners)))
+Mask = Floats | None
+"""Factors that drop a share of numbers and make up for it with the others; None where none is dropped."""
 
 
 class Differentiator:
@@ -85,66 +33,85 @@ class Differentiator:
         self._gradients = gradients
         self._steps = steps
         self._rate = dropout
-        self._spread = np.repeat(np.eye(HEADS, dtype=np.float32), weights['atom_table'].shape[1] // HEADS, axis=1)
+        self._width = weights['atom_table'].shape[1]
+        self._spread = np.repeat(np.eye(HEADS, dtype=np.float32), self._width // HEADS, axis=1)
 
-    def loss(self, batch: Batch, targets: Floats, rng: np.random.Generator) -> float:
+    def loss(self, batch: WiredBatch, targets: Floats, rng: np.random.Generator) -> float:
         """Mean squared error on scaled targets of shape (m,), with dropout drawn from ``rng``; writes all gradients."""
-        by = operators(batch)
-        atoms = (by.atom_rows @ self._weights['atom_table'])[batch['atoms']]
-        tapes = []
-        for step in range(self._steps):
-            atoms, tape = self._advance(step, atoms, by, batch, rng)
-            tapes.append(tape)
-        residuals, slopes = self._read_out(atoms, by, batch, targets, rng)
-        for step in reversed(range(self._steps)):
-            slopes = self._retreat(step, slopes, tapes[step], by, batch)
-        self._gradients['atom_table'][:] = by.atom_rows.T @ (by.atom_codes.T @ slopes)
-        return float(np.mean(residuals * residuals))
+        masks = self._masks(len(batch.codes), len(targets), rng)
+        atoms, first = self._begin(batch, next(masks))
+        rounds = []
+        for step in range(1, self._steps):
+            added, tape = self._round(step, atoms, atoms, batch.rest)
+            mask = next(masks)
+            if mask is not None:
+                added *= mask
+            added += atoms
+            atoms = added
+            rounds.append((tape, mask))
+        residuals, slopes = self._read_out(atoms, batch, targets, next(masks))
+        for step in reversed(range(1, self._steps)):
+            tape, mask = rounds.pop()
+            of_targets, of_bonds = self._round_slopes(step, tape, batch.rest, slopes if mask is None else slopes * mask)
+            slopes += of_targets
+            _receive(_rows(of_bonds, batch.leaving), batch.rest, slopes, out=slopes)
+        self._end(batch, first, slopes)
+        return float(residuals @ residuals) / len(residuals)
 
-    def _advance(
-        self, step: int, atoms: Floats, by: Operators, batch: Batch, rng: np.random.Generator
-    ) -> tuple[Floats, _Tape]:
-        """Atoms after a round of messages, and what its slopes will need."""
-        messages = atoms[batch['sources']]
-        messages += (by.bond_rows @ self._weights[f'bond_table_{step}'])[batch['bonds']]
-        np.maximum(messages, 0, out=messages)
-        received = by.arriving @ messages
-        received += atoms
+    def _begin(self, batch: WiredBatch, mask: Mask) -> tuple[Floats, tuple[_Tape, Mask]]:
+        """Atoms after the first round of messages, shape (a, width), and what its slopes will need."""
+        codes = batch.code_rows @ self._weights['atom_table']
+        added, tape = self._round(0, codes[batch.environment_codes], codes, batch.first)
+        atoms = _rows(added, batch.environments)
+        if mask is not None:
+            atoms *= mask
+        atoms += _rows(codes, batch.codes)
+        return atoms, (tape, mask)
+
+    def _end(self, batch: WiredBatch, first: tuple[_Tape, Mask], slopes: Floats) -> None:
+        """Write the gradients of the first round and of the atoms' table."""
+        tape, mask = first
+        of_codes = batch.alike @ slopes
+        added = of_codes if mask is None else batch.alike @ (slopes * mask)
+        of_targets, of_bonds = self._round_slopes(0, tape, batch.first, added)
+        of_codes += of_targets
+        gradient = self._gradients['atom_table']
+        np.matmul(_rows(batch.code_rows, batch.environment_codes).T, of_codes, out=gradient)
+        gradient += _rows(batch.code_rows, batch.first.sources).T @ of_bonds
+
+    def _round(self, step: int, own: Floats, earlier: Floats, wires: Wires) -> tuple[Floats, _Tape]:
+        """What a round of messages adds to the rows ``own``, and what its slopes will need."""
+        messages = _rows(earlier, wires.sources)
+        messages += _rows(wires.kind_rows @ self._weights[f'bond_table_{step}'], wires.kinds)
+        passed = (messages > 0).astype(np.float32)
+        messages *= passed
+        received = _receive(messages, wires, own, out=np.empty_like(own))
         before = self._dense('inner', received, f'_{step}')
         gate = _sigmoid(before)
-        inner = before * gate
-        out = self._dense('outer', inner, f'_{step}')
-        mask = self._mask(out.shape, rng)
-        if mask is not None:
-            out *= mask
-        out += atoms
-        return out, _Tape(messages, received, gate, inner, mask)
+        inner = np.multiply(before, gate, out=before)
+        return self._dense('outer', inner, f'_{step}'), _Tape(passed, received, gate, inner)
 
-    def _retreat(self, step: int, slopes: Floats, tape: _Tape, by: Operators, batch: Batch) -> Floats:
-        """Slopes of the atoms before a round of messages, shape (a, width), from those after it."""
-        out = slopes if tape.mask is None else slopes * tape.mask
-        inner = self._dense_slopes('outer', tape.inner, out, f'_{step}')
+    def _round_slopes(self, step: int, tape: _Tape, wires: Wires, slopes: Floats) -> tuple[Floats, Floats]:
+        """Slopes of the targets' own rows, and of the sources' rows bond by bond, shape (e, width)."""
+        inner = self._dense_slopes('outer', tape.inner, slopes, f'_{step}')
         inner *= _silu_slope(tape.gate, tape.inner)
-        received = self._dense_slopes('inner', tape.received, inner, f'_{step}')
-        messages = received[batch['targets']]
-        messages *= tape.messages > 0
-        self._gradients[f'bond_table_{step}'][:] = by.bond_rows.T @ (by.bond_codes.T @ messages)
-        received += slopes
-        received += by.leaving @ messages
-        return received
+        of_targets = self._dense_slopes('inner', tape.received, inner, f'_{step}')
+        of_bonds = tape.passed  # nobody needs it again
+        for group in wires.groups:
+            blocks = group.blocks(of_bonds)
+            blocks *= of_targets[group.targets]
+        np.matmul(wires.bond_rows.T, of_bonds, out=self._gradients[f'bond_table_{step}'])
+        return of_targets, of_bonds
 
-    def _read_out(
-        self, atoms: Floats, by: Operators, batch: Batch, targets: Floats, rng: np.random.Generator
-    ) -> tuple[Floats, Floats]:
+    def _read_out(self, atoms: Floats, batch: WiredBatch, targets: Floats, mask: Mask) -> tuple[Floats, Floats]:
         """Residuals of the molecules, shape (m,), and slopes of the atoms, shape (a, width)."""
-        owners, spread = batch['molecules'], self._spread
+        owners, spread = batch.molecules, self._spread
         bounded = np.tanh(self._dense('score', atoms) / 10)
         scores = np.exp(10 * bounded)
         values = self._dense('value', atoms)
         wide = scores @ spread
-        totals = (by.members @ scores) @ spread
-        means = (by.members @ (values * wide)) / totals
-        mask = self._mask(means.shape, rng)
+        totals = (batch.members @ scores) @ spread
+        means = (batch.members @ (values * wide)) / totals
         molecules = means if mask is None else means * mask
         before = self._dense('hidden', molecules)
         gate = _sigmoid(before)
@@ -156,8 +123,10 @@ class Differentiator:
         if mask is not None:
             slopes *= mask
         # Of a mean over atoms: each atom's value moves it by its share, and its score by how far it is from the mean.
-        shares = (slopes / totals)[owners]
-        of_scores = ((values - means[owners]) * shares) @ spread.T
+        slopes /= totals
+        shares = _rows(slopes, owners)
+        of_scores = (values * shares) @ spread.T
+        of_scores -= _rows((means * slopes) @ spread.T, owners)
         of_scores *= scores * (1 - bounded * bounded)
         of_atoms = self._dense_slopes('score', atoms, of_scores)
         of_atoms += self._dense_slopes('value', atoms, shares * wide)
@@ -172,29 +141,33 @@ class Differentiator:
     def _dense_slopes(self, name: str, x: Floats, slopes: Floats, suffix: str = '') -> Floats:
         """Slopes of a dense layer's input, from those of its output; writes the gradients of its weights."""
         np.matmul(x.T, slopes, out=self._gradients[f'{name}_kernel{suffix}'])
-        np.sum(slopes, axis=0, out=self._gradients[f'{name}_bias{suffix}'])
+        np.matmul(np.ones(len(slopes), dtype=np.float32), slopes, out=self._gradients[f'{name}_bias{suffix}'])
         of_input: Floats = slopes @ self._weights[f'{name}_kernel{suffix}'].T
         return of_input
 
-    def _mask(self, shape: tuple[int, ...], rng: np.random.Generator) -> Floats | None:
-        """Factors that drop a share of numbers and make up for it with the others; None where none is dropped."""
+    def _masks(self, atoms: int, molecules: int, rng: np.random.Generator) -> Iterator[Mask]:
+        """What each round drops of the atoms, shape (a, width), and then of the molecules, shape (m, width)."""
         if not self._rate:
-            return None
-        # 16 random bits decide well enough, and cost a quarter of a random float.
-        drawn = np.frombuffer(rng.bytes(2 * math.prod(shape)), dtype=np.uint16).reshape(shape)
-        kept = (drawn >= round(self._rate * 2**16)).astype(np.float32)
-        kept /= 1 - self._rate
-        return kept
+            yield from repeat(None, self._steps + 1)
+            return
+        # A random byte decides, an eighth of what a random float costs; of the two limits next to the rate, each is
+        # taken as often as makes the rate right in the mean.
+        limit = math.floor(256 * self._rate + rng.random())
+        rows = (self._steps * atoms + molecules) * self._width
+        drawn = rng.bit_generator.random_raw(-(-rows // 8)).view(np.uint8)[:rows].reshape(-1, self._width)
+        for start in range(0, self._steps * atoms + 1, atoms):
+            kept = (drawn[start : start + atoms] >= limit).astype(np.float32)
+            kept *= np.float32(1 / (1 - self._rate))
+            yield kept
 
 
 class _Tape(NamedTuple):
     """What a round of messages leaves for its slopes; ``gate`` is the sigmoid by which ``inner`` was rectified."""
 
-    messages: Floats
+    passed: Floats
     received: Floats
     gate: Floats
     inner: Floats
-    mask: Floats | None
 
 
 def _sigmoid(x: Floats) -> Floats:
@@ -206,6 +179,22 @@ def _sigmoid(x: Floats) -> Floats:
 
 def _silu_slope(gate: Floats, activated: Floats) -> Floats:
     """Derivative of ``x * sigmoid(x)``, from the sigmoid and the product."""
-    slope: Floats = activated * (1 - gate)
+    slope: Floats = 1 - gate
+    slope *= activated
     slope += gate
     return slope
+
+
+def _receive(messages: Floats, wires: Wires, own: Floats, out: Floats) -> Floats:
+    """Rows of the targets, and all that comes to them; shape (targets, width)."""
+    for group in wires.groups:
+        first, *others = group.blocks(messages)
+        received = np.add(own[group.targets], first, out=out[group.targets])
+        for block in others:
+            received += block
+    return out
+
+
+def _rows(array: Floats, which: NDArray[np.int64]) -> Floats:
+    """Rows of an array; indexing takes twice as long."""
+    return array.take(which, axis=0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -12,18 +13,20 @@ from numpy.typing import NDArray
 
 from .blas_threads import one_blas_thread
 from .featurizing import usable_cores
+from .freed_memory import keep_freed_memory
 from .graphs import MoleculeGraphs
 from .mpnn_environments import find_environments
 from .mpnn_kernel import Kernel, Workspace
+from .team import Team
 
 Floats = NDArray[np.float32]
 
-PIECE_ATOMS = 1 << 18
-"""Atoms looked at together, some 12,000 molecules of MOSES: more share more environments, and take more memory, at a
-width of 64 at most 300 MB a thread."""
+PIECE_ATOMS = 1 << 19
+"""Atoms looked at together, some 24,000 molecules of MOSES: more share more environments, and take more memory, at a
+width of 64 some 150 MB that the process keeps for the next task."""
 
-_SMALL_PIECE_ATOMS = 1 << 13
-"""Atoms below which another thread does not pay."""
+_WORKSPACES: deque[Workspace] = deque()
+"""Those that nobody uses. Getting that much memory anew costs as much as a model's prediction."""
 
 
 def predict_scaled(
@@ -31,27 +34,23 @@ def predict_scaled(
 ) -> Floats:
     """Scaled predictions of several networks, shape (models, n).
 
+    What a model predicts does not depend on the others, nor on the threads, to the last bit.
+
     Args:
         members: Weights of each, by the names of ``mpnn_weights.weight_shapes``.
         steps: Their rounds of messages.
         graphs: The molecules, ``n``.
         threads: Threads to use; ``usable_threads()`` if not given.
     """
+    keep_freed_memory()
     predicted = np.empty((len(members), len(graphs)), dtype=np.float32)
     kernels = [Kernel(weights, steps) for weights in members]
-    threads = threads or usable_threads()
-    pieces = _pieces(graphs, threads)
-
-    def work(turn: int) -> None:
-        space = Workspace()
-        for piece in pieces[turn::threads]:
+    # BLAS's own threads would fight with the team's.
+    with one_blas_thread(), Team(threads or usable_threads()) as team, _workspace() as space:
+        for piece in _pieces(graphs):
             environments = find_environments(graphs.take(piece), steps)
             for row, kernel in zip(predicted, kernels, strict=True):
-                row[piece] = kernel.predict(environments, space)
-
-    # Threads over molecules leave no core idle; BLAS's own would, and would fight with them.
-    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, range(min(threads, len(pieces)))))
+                row[piece] = kernel.predict(environments, space, team)
     return predicted
 
 
@@ -61,11 +60,23 @@ def usable_threads() -> int:
     return int(told) if told.isdigit() and int(told) else usable_cores()
 
 
-def _pieces(graphs: MoleculeGraphs, threads: int) -> list[slice]:
-    """The molecules in order, in pieces of about equally many atoms: as many for each thread."""
+@contextmanager
+def _workspace() -> Iterator[Workspace]:
+    """One that nobody else uses meanwhile."""
+    try:
+        space = _WORKSPACES.pop()
+    except IndexError:
+        space = Workspace()
+    try:
+        yield space
+    finally:
+        _WORKSPACES.append(space)
+
+
+def _pieces(graphs: MoleculeGraphs) -> list[slice]:
+    """The molecules in order, in pieces of about equally many atoms."""
     atoms = len(graphs.atoms)
-    turns = -(-atoms // (PIECE_ATOMS * threads))
-    count = min(turns * threads, -(-atoms // _SMALL_PIECE_ATOMS))
+    count = -(-atoms // PIECE_ATOMS)
     cuts = np.searchsorted(graphs.atom_offsets, np.linspace(0, atoms, count + 1)[1:-1].astype(np.int64))
     bounds = np.unique(np.concatenate([[0], cuts, [len(graphs)]])).tolist()
     return [slice(start, stop) for start, stop in pairwise(bounds)]

@@ -26,27 +26,42 @@ class Engine(Protocol):
     """A network with its optimizer. Weights by the names and shapes of ``mpnn_weights.weight_shapes``."""
 
     def reserved(self) -> AbstractContextManager[None]:
-        """What to hold from ``load`` on, while it is in use."""
+        """What to hold from ``begin`` on, while it is in use."""
         ...
 
-    def load(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        """Set the network's weights."""
+    def begin(
+        self,
+        weights: Mapping[str, NDArray[np.float32]],
+        graphs: MoleculeGraphs,
+        held_out: NDArray[np.int64],
+        seed: int,
+    ) -> None:
+        """Begin a training; nothing is remembered of earlier ones.
+
+        Args:
+            weights: Where to start.
+            graphs: All molecules, ``n``.
+            held_out: Rows to validate on.
+            seed: Seed of the dropout.
+        """
         ...
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """A copy of the network's weights."""
         ...
 
-    def restart(self, seed: int) -> None:
-        """Forget what the optimizer and the dropout remember of earlier trainings."""
+    def step(self, rows: NDArray[np.int64], targets: NDArray[np.float32], learning_rate: float) -> float:
+        """One optimization step on some molecules; returns the mean squared error before it.
+
+        Args:
+            rows: Which molecules, ``m``, each at most once.
+            targets: Their scaled values, shape (m,).
+            learning_rate: How far to go.
+        """
         ...
 
-    def step(self, graphs: MoleculeGraphs, targets: NDArray[np.float32], learning_rate: float) -> float:
-        """One optimization step on scaled targets of shape (m,); returns the mean squared error before it."""
-        ...
-
-    def predict(self, graphs: MoleculeGraphs) -> NDArray[np.float32]:
-        """Scaled predictions, shape (n,)."""
+    def validate(self) -> NDArray[np.float32]:
+        """Scaled predictions for the molecules held out, in the order of their rows."""
         ...
 
 
@@ -125,9 +140,7 @@ def fit(
     """
     started = time.monotonic()
     training, validation = rows
-    engine.load(weights)
-    engine.restart(int(rng.integers(2**31)))
-    held_out, held_targets = graphs.take(validation), targets[validation]
+    engine.begin(weights, graphs, validation, int(rng.integers(2**31)))
     best, best_epoch, best_error, loss = dict(weights), -1, math.inf, math.nan
     total = schedule.num_epochs * -(-len(training) // schedule.batch_size)
     step, epoch, late = 0, -1, False
@@ -135,14 +148,14 @@ def fit(
         epoch += 1
         losses = []
         for chosen in _shuffled(training, schedule.batch_size, rng):
-            squared = engine.step(graphs.take(chosen), targets[chosen], schedule.rate(step, total))
+            squared = engine.step(chosen, targets[chosen], schedule.rate(step, total))
             losses.append(_finite(squared, 'loss', epoch))
             step += 1
             late = _is_late(started, schedule.time_limit_seconds)
             if late:
                 break
         loss = float(np.mean(losses))
-        residuals = engine.predict(held_out) - held_targets
+        residuals = engine.validate() - targets[validation]
         error = _finite(float(np.sqrt(np.mean(residuals**2))), 'validation error', epoch)
         if error < best_error:
             best, best_epoch, best_error = engine.weights(), epoch, error

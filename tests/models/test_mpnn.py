@@ -125,6 +125,30 @@ def test_the_same_seed_and_member_give_the_same_model_and_others_others():
 
 
 @pytest.mark.slow
+def test_threads_change_no_bit_of_a_model():
+    code = (
+        'import hashlib, numpy as np\n'
+        'from scoutbee.models.graph_featurizer import GraphFeaturizer\n'
+        'from scoutbee.models.mpnn import Mpnn\n'
+        'from scoutbee.models.surrogate import TrainingData\n'
+        'smiles = ["C" * n + e for n in range(1, 21) for e in ("O", "N", "c1ccccc1")]\n'
+        'known = TrainingData(GraphFeaturizer(processes=1).featurize(smiles), np.arange(60.0))\n'
+        'model = Mpnn(num_epochs=2, batch_size=24).train(known, member=0, seed=0)\n'
+        'print(hashlib.sha256(b"".join(a.tobytes() for a in model.arrays.values())).hexdigest())'
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, '-c', code],
+            check=True,
+            capture_output=True,
+            env={**os.environ, 'OMP_NUM_THREADS': threads},
+        ).stdout
+        for threads in ('1', '2', '3')
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('count', [1, 2, 5])
 def test_a_handful_of_observations_trains(count):
     data = chains(slice(0, count))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoutbee.models import mpnn_inference
+from scoutbee.models import mpnn_inference, mpnn_kernel
 from scoutbee.models.equal_keys import first_equal, first_numbers, scatter_bits
 from scoutbee.models.graph_featurizer import GraphFeaturizer
 from scoutbee.models.mpnn_batches import make_batch
@@ -17,6 +17,8 @@ from scoutbee.models.mpnn_environments import find_environments
 from scoutbee.models.mpnn_gradients import Differentiator
 from scoutbee.models.mpnn_inference import predict_scaled
 from scoutbee.models.mpnn_weights import initial_weights
+from scoutbee.models.mpnn_wiring import WiredMolecules
+from scoutbee.models.team import Team
 
 STRANGE = ['C', '[Xe]', '[Na+].[Cl-]', 'FS(F)(F)(F)(F)F', 'C[N+](C)(C)C.[I-]', 'c1ccc2ccccc2c1', 'C#CC1CCC1', 'OO', 'O']
 
@@ -92,16 +94,46 @@ def test_all_models_predict_what_each_predicts_alone(graphs, width, steps):
     assert together.shape == (3, len(graphs))
     assert together.dtype == np.float32
     for member, row in zip(members, together, strict=True):
-        assert np.allclose(predict_scaled([member], steps, graphs, threads=1)[0], row, rtol=1e-5, atol=1e-5)
+        assert np.array_equal(predict_scaled([member], steps, graphs)[0], row)
 
 
-def test_pieces_and_threads_change_nothing(graphs, monkeypatch):
+def test_pieces_change_nothing_but_rounding(graphs, monkeypatch):
     members = [random_weights(16, 3, seed) for seed in range(2)]
     whole = predict_scaled(members, 3, graphs, threads=1)
     monkeypatch.setattr(mpnn_inference, 'PIECE_ATOMS', 300)
-    monkeypatch.setattr(mpnn_inference, '_SMALL_PIECE_ATOMS', 100)
-    for threads in (1, 3):
-        assert np.allclose(predict_scaled(members, 3, graphs, threads), whole, rtol=1e-5, atol=1e-5)
+    assert np.allclose(predict_scaled(members, 3, graphs, threads=1), whole, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('width', [16, 64])
+def test_threads_change_nothing_at_all(graphs, monkeypatch, width):
+    monkeypatch.setattr(mpnn_kernel, 'BLOCK', 64)
+    members = [random_weights(width, 3, seed) for seed in range(2)]
+    alone = predict_scaled(members, 3, graphs, threads=1)
+    for threads in (2, 5):
+        assert np.array_equal(predict_scaled(members, 3, graphs, threads), alone)
+
+
+def test_what_fails_in_a_thread_fails():
+    def work(block, thread):
+        if block == 7:
+            raise ValueError('seven')
+
+    with Team(3) as team, pytest.raises(ValueError, match='seven'):
+        team.share(range(50), work)
+
+
+def test_a_team_does_each_block_once():
+    done = [0] * 500
+
+    def work(block, thread):
+        assert 0 <= thread < 4
+        done[block] += 1
+
+    with Team(4) as team:
+        for _ in range(3):
+            team.share(range(500), work)
+        team.share([], work)
+    assert done == [3] * 500
 
 
 @pytest.mark.parametrize('count', [0, 1])
@@ -110,14 +142,17 @@ def test_few_molecules_or_none_are_predicted(graphs, count):
     assert predict_scaled(members, 2, graphs.take(slice(0, count))).shape == (2, count)
 
 
-def test_gradients_are_the_slopes_of_the_loss(graphs):
-    some, rng = graphs.take(slice(0, 12)), np.random.default_rng(1)
-    weights = random_weights(8, 2, 0)
+@pytest.mark.parametrize('steps', [1, 2])
+@pytest.mark.parametrize('dropout', [0.0, 0.3])
+def test_gradients_are_the_slopes_of_the_loss(graphs, steps, dropout):
+    weights = random_weights(8, steps, 0)
     gradients = {name: np.zeros_like(array) for name, array in weights.items()}
-    batch, targets = make_batch(some), rng.normal(size=12).astype(np.float32)
+    batch = WiredMolecules(graphs).batch(np.arange(12)[::-1])
+    targets = np.random.default_rng(1).normal(size=12).astype(np.float32)
+    rng = np.random.default_rng(2)
 
     def loss(at, into):
-        return Differentiator(at, into, 2, 0.0).loss(batch, targets, rng)
+        return Differentiator(at, into, steps, dropout).loss(batch, targets, np.random.default_rng(3))
 
     loss(weights, gradients)
     ignored = {name: np.zeros_like(array) for name, array in weights.items()}
@@ -126,6 +161,22 @@ def test_gradients_are_the_slopes_of_the_loss(graphs):
         up, down = (loss({**weights, name: array + sign * 1e-3 * direction}, ignored) for sign in (1, -1))
         slope = float((gradients[name] * direction).sum())
         assert (up - down) / 2e-3 == pytest.approx(slope, rel=0.05, abs=0.02), name
+
+
+def test_a_share_is_dropped_and_made_up_for():
+    """The output is the mean of what the mask leaves of ones, so the loss tells how much that is."""
+    weights = {name: np.zeros_like(array) for name, array in random_weights(64, 1, 0).items()}
+    weights['value_bias'] += 1
+    weights['hidden_bias'] += 30  # far up, where the rectifier is the number itself
+    weights['hidden_kernel'] += np.eye(64, dtype=np.float32)
+    weights['output_kernel'] += 1 / 64
+    gradients = {name: np.zeros_like(array) for name, array in weights.items()}
+    batch = WiredMolecules(GraphFeaturizer(processes=1).featurize(['CO'])).batch(np.arange(1))
+    rng, differentiator = np.random.default_rng(0), Differentiator(weights, gradients, 1, 0.1)
+    target = np.array([30], dtype=np.float32)
+    outputs = np.sqrt([differentiator.loss(batch, target, rng) for _ in range(500)])
+    assert np.mean(outputs) == pytest.approx(1, abs=0.01)
+    assert np.std(outputs) == pytest.approx(np.sqrt(0.1 / 0.9 / 64), rel=0.2)
 
 
 @pytest.mark.slow
@@ -145,7 +196,8 @@ def test_predictions_and_gradients_are_those_of_keras(graphs):
     expected = predicted.numpy()[:, 0]
     assert np.abs(predict_scaled([weights], 4, graphs)[0] - expected).max() < 1e-4 * np.abs(expected).max()
     gradients = {name: np.zeros_like(array) for name, array in weights.items()}
-    found = Differentiator(weights, gradients, 4, 0.0).loss(batch, targets, np.random.default_rng(0))
+    wired = WiredMolecules(graphs).batch(np.arange(len(graphs)))
+    found = Differentiator(weights, gradients, 4, 0.0).loss(wired, targets, np.random.default_rng(0))
     assert found == pytest.approx(float(loss), rel=1e-4)
     slopes = tape.gradient(loss, network.flat).numpy()
     ends = np.cumsum([0, *(gradients[name].size for name in network.shapes)])
