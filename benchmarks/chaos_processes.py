@@ -26,6 +26,7 @@ _SERVERS = frozenset({'valkey-server', 'redis-server'})
 _POOL = 'process_worker_pool'
 _INTERCHANGE = 'parsl: HTEX interchange'
 _SPAWNED = 'multiprocessing.spawn'
+_FORKED = 'multiprocessing.forkserver'
 _WORKER = 'scoutbee.fabric.worker_process'
 _GONE_SECONDS = 5.0
 _LOOK_SECONDS = 0.01
@@ -69,7 +70,7 @@ class RunProcesses:
         for process in members:
             with contextlib.suppress(psutil.Error, ProcessLookupError):
                 if os.getsid(process.pid) in present:
-                    kind = self._kind(process)
+                    kind = self.kind(process)
                     if kind is not None:
                         found.setdefault(kind, []).append(process)
         return found
@@ -96,7 +97,8 @@ class RunProcesses:
             return above is not None and above[1] in self._sessions
         return False
 
-    def _kind(self, process: psutil.Process) -> Kind | None:
+    def kind(self, process: psutil.Process) -> Kind | None:
+        """What a process of the run is, or None where it is none of these; raises ``psutil.Error`` if it is gone."""
         if process == self._driver:
             return 'driver'
         if process.name() in _SERVERS:
@@ -108,14 +110,15 @@ class RunProcesses:
             return 'manager'
         if any(_WORKER in part for part in command):
             return 'worker'
-        if not any(_SPAWNED in part for part in command):
-            return None
-        if self._driver is not None and process.ppid() == self._driver.pid:
-            return 'task server'
-        parent = process.parent()
-        if parent is None or not _is_pool(parent.cmdline()):
-            return None
-        return 'manager' if _is_bookkeeper(process) else 'Parsl worker'
+        if any(_FORKED in part for part in command):
+            return _forked_kind(process)
+        if any(_SPAWNED in part for part in command) and process.ppid() == self._driver_pid:
+            return 'task server' if os.getsid(process.pid) == process.pid else None
+        return None
+
+    @property
+    def _driver_pid(self) -> int | None:
+        return None if self._driver is None else self._driver.pid
 
 
 def kill(process: psutil.Process) -> bool:
@@ -163,6 +166,10 @@ def _is_pool(command: list[str]) -> bool:
     return program.startswith('python') and any(_POOL in part for part in command[1:3])
 
 
-def _is_bookkeeper(process: psutil.Process) -> bool:
-    """Whether it is the process in which a Parsl manager keeps what its workers share: it serves a socket."""
-    return any(Path(str(c.laddr)).name.startswith('listener-') for c in process.net_connections('unix'))
+def _forked_kind(process: psutil.Process) -> Kind | None:
+    """What a fork server or one that it forked is: a manager has its workers forked."""
+    if not any(_is_pool(above.cmdline()) for above in process.parents()[:2]):
+        return None
+    # What it forks from serves a socket.
+    serves = any(Path(str(c.laddr)).name.startswith('listener-') for c in process.net_connections('unix'))
+    return 'manager' if serves else 'Parsl worker'

@@ -35,8 +35,11 @@ PROGRAMS: Mapping[str, Callable[[Work], Figures]] = {
 }
 """What is compared, by name."""
 
-TASKS: Mapping[float, int] = {0.0: 3_000, 0.05: 600, 0.2: 200, 1.0: 60}
+TASKS: Mapping[float, int] = {0.0: 1_200, 0.05: 160, 0.2: 60, 1.0: 16}
 """Seconds that a task sleeps, and how many such tasks a run has."""
+
+RUNS: Mapping[float, int] = {0.0: 3, 0.05: 3, 0.2: 3, 1.0: 1}
+"""How often each program runs them: starting one takes longer than its tasks, and long ones leave little to chance."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for seconds in options.seconds:
         runs: dict[str, list[Figures]] = {name: [] for name in options.programs}
         work = Work(seconds, max(40, int(TASKS[seconds] * options.scale)), options.workers)
-        for repeat in range(options.repeats):
+        for repeat in range(options.repeats or RUNS[seconds]):
             # In turn, and every other time backwards: whatever else the machine does hits all of them.
             for name in options.programs[:: -1 if repeat % 2 else 1]:
                 runs[name].append(PROGRAMS[name](work))
@@ -97,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('--seconds', type=float, nargs='+', choices=TASKS, default=list(TASKS), help='task times')
     parser.add_argument('--programs', nargs='+', choices=PROGRAMS, default=list(PROGRAMS), help='what to compare')
-    parser.add_argument('--repeats', type=int, default=3, help='runs of each program (3)')
+    parser.add_argument('--repeats', type=int, help='runs of each program (3; 1 with 1 s)')
     parser.add_argument('--workers', type=int, default=2, help='workers (2)')
     parser.add_argument('--scale', type=float, default=1.0, help='factor on the number of tasks (1)')
     parser.add_argument('--json', type=Path, help='write the figures here')

@@ -62,8 +62,7 @@ def _setup(work: Work, engine: str) -> Setup:
 def _follow(setup: Setup, place: Place) -> tuple[float, float, float]:
     """Run it to its end; returns the processor time of driver, task server and others from first to last result."""
     processes, growth = RunProcesses(), Growth(place)
-    first: dict[Kind, float] = {}
-    last: dict[Kind, float] = {}
+    used = _Used()
     driver = start_driver(setup, place, processes.environment(place.environment()))
     processes.adopt(driver.pid)
     try:
@@ -72,23 +71,37 @@ def _follow(setup: Setup, place: Place) -> tuple[float, float, float]:
             if growth.still > PATIENCE:
                 raise RuntimeError(f'No result for {PATIENCE:g} s after {growth.results} of them.')
             if 0 < growth.results < setup.size:
-                last = _cpu_by_kind(processes)
-                first = first or last
+                used.look(processes)
             time.sleep(_LOOK_SECONDS)
     finally:
         for process in processes.members():
             kill(process)
     if driver.returncode != 0:
         raise RuntimeError(f'Expected run.py to end with status 0, got {driver.returncode}.\n{tails(place)}')
-    used = {kind: last[kind] - first.get(kind, 0.0) for kind in last}
-    return used.pop('driver', 0.0), used.pop('task server', 0.0), sum(used.values())
+    found = used.by_kind()
+    return found.pop('driver', 0.0), found.pop('task server', 0.0), sum(found.values())
 
 
-def _cpu_by_kind(processes: RunProcesses) -> dict[Kind, float]:
-    used: dict[Kind, float] = {}
-    for kind, found in processes.by_kind().items():
-        for process in found:
-            with contextlib.suppress(psutil.Error):
-                times = process.cpu_times()
-                used[kind] = used.get(kind, 0.0) + times.user + times.system
-    return used
+class _Used:
+    """Processor time that processes use from the first look to the last, those that end before included."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[Kind, int], float] | None = None
+        self._last: dict[tuple[Kind, int], float] = {}
+
+    def look(self, processes: RunProcesses) -> None:
+        """Note what each has used."""
+        for kind, found in processes.by_kind().items():
+            for process in found:
+                with contextlib.suppress(psutil.Error):
+                    times = process.cpu_times()
+                    self._last[kind, process.pid] = times.user + times.system
+        if self._first is None:
+            self._first = dict(self._last)
+
+    def by_kind(self) -> dict[Kind, float]:
+        """Seconds that those of each kind have used."""
+        used: dict[Kind, float] = {}
+        for (kind, pid), seconds in self._last.items():
+            used[kind] = used.get(kind, 0.0) + seconds - (self._first or {}).get((kind, pid), 0.0)
+        return used

@@ -5,8 +5,10 @@ left in the cache, follows it until its first simulation has come back, and ends
 itself wrote down. CPU seconds are those of all its processes until the first simulation ran, so that figures of a busy
 machine can be compared.
 
+The command is `./run_local.sh`, which installs first where nothing is installed; that is not timed.
+
     python benchmarks/startup.py --repeats 3
-    python benchmarks/startup.py --repeats 5 -- --campaign ackley --engine local
+    python benchmarks/startup.py --repeats 5 --command "python run.py" -- --campaign ackley --engine local
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import signal
 import statistics
 import subprocess
@@ -26,13 +29,13 @@ from datetime import datetime
 from pathlib import Path
 
 import psutil
+from chaos_processes import RunProcesses
 from common import print_table
 
 from scoutbee.traces.reader import read
 from scoutbee.traces.records import EventRecord, SimulationRecord
 
 HERE = Path(__file__).resolve().parent.parent
-DEFAULT = ('--campaign', 'molecules', '--site', 'local')
 
 _LOOK_SECONDS = 0.05
 _SAMPLE_SECONDS = 0.25
@@ -42,6 +45,7 @@ _SERVER_LINES = {
     'a simulation worker is warm': 'A worker of simulate is warm',
     'the learning worker is warm': 'A worker of learn is warm',
 }
+_IN_ALL = 'CPU seconds by then'
 
 
 class Watched:
@@ -50,14 +54,21 @@ class Watched:
     def __init__(self, command: Sequence[str], folder: Path, cache: Path) -> None:
         """Start it."""
         self.folder = folder
-        self._cpu: dict[psutil.Process, float] = {}
-        self._samples: list[tuple[float, float]] = []
-        env = {**os.environ, 'XDG_CACHE_HOME': str(cache)}
+        self._cpu: dict[psutil.Process, tuple[str, float]] = {}
+        self._samples: list[tuple[float, dict[str, float]]] = []
+        self._members = RunProcesses()
+        env = self._members.environment({**os.environ, 'XDG_CACHE_HOME': str(cache)})
         with (folder / 'out.log').open('w') as out:
             self.began = time.time()
             self._process = psutil.Popen(
-                [*command, '--runs-dir', str(folder / 'runs')], stdout=out, stderr=subprocess.STDOUT, env=env, cwd=HERE
+                [*command, '--runs-dir', str(folder / 'runs')],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=HERE,
+                start_new_session=True,
             )
+        self._members.adopt(self._process.pid)
 
     def follow(self, seconds: float) -> None:
         """Wait for the first result, and end the run.
@@ -81,19 +92,14 @@ class Watched:
     def _sample(self) -> None:
         if self._samples and time.time() - self._samples[-1][0] < _SAMPLE_SECONDS:
             return
-        for process in self._processes():
-            with suppress(psutil.Error):
+        for process in self._members.members():
+            with suppress(psutil.Error, ProcessLookupError):
                 times = process.cpu_times()
-                self._cpu[process] = times.user + times.system
-        self._samples.append((time.time(), sum(self._cpu.values())))
-
-    def _processes(self) -> list[psutil.Process]:
-        """The driver and what descends from it; what its parents have left behind is in the task server's session."""
-        found: list[psutil.Process] = [self._process]
-        with suppress(psutil.Error):
-            found += self._process.children(recursive=True)
-        sessions = {_session(process) for process in found} - {_session(self._process)}
-        return [*found, *(each for each in psutil.process_iter() if _session(each) in sessions and each not in found)]
+                self._cpu[process] = self._members.kind(process) or 'the rest', times.user + times.system
+        spent: dict[str, float] = {}
+        for kind, seconds in self._cpu.values():
+            spent[kind] = spent.get(kind, 0.0) + seconds
+        self._samples.append((time.time(), spent))
 
     def _end(self) -> None:
         for _ in range(2):  # the second time it waits for nothing
@@ -115,10 +121,10 @@ class Watched:
         ends['first simulation sent'] = next(e.time for e in events if e.event == 'submitted') - self.began
         ran = [r.timestamps['compute_started'] for r in read(run_dir, SimulationRecord)]
         ends['first simulation runs'] = min(ran) - self.began
-        cpu = [spent for at, spent in self._samples if at <= min(ran)]
-        return {**dict(sorted(ends.items(), key=lambda item: item[1])), 'CPU seconds by then': cpu[-1] if cpu else 0.0}
+        return {**dict(sorted(ends.items(), key=lambda item: item[1])), **self._cpu_until(min(ran))}
 
     def _driver_stages(self, run_dir: Path) -> dict[str, float]:
+        """When the stages ended that the driver told of, which counts from when its process was made: the script's."""
         line = next(line for line in (run_dir / 'runtime.log').read_text().splitlines() if 'Ready to set out' in line)
         ends, passed = {}, 0.0
         for found in _STAGE.finditer(line.rpartition(' s: ')[2]):
@@ -126,11 +132,10 @@ class Watched:
             ends[f'driver: {found["name"].strip()}'] = passed
         return ends
 
-
-def _session(process: psutil.Process) -> int | None:
-    with suppress(OSError):
-        return os.getsid(process.pid)
-    return None
+    def _cpu_until(self, end: float) -> dict[str, float]:
+        spent = next((kinds for at, kinds in reversed(self._samples) if at <= end), {})
+        by_kind = dict(sorted(spent.items(), key=lambda item: -item[1]))
+        return {_IN_ALL: sum(by_kind.values()), **{f'CPU seconds: {kind}': each for kind, each in by_kind.items()}}
 
 
 def _logged(file: Path, text: str) -> float | None:
@@ -164,10 +169,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('--repeats', type=int, default=3, help='starts of each kind (default: 3)')
     parser.add_argument('--timeout', type=float, default=300.0, help='seconds a start may take (default: 300)')
-    parser.add_argument('flags', nargs='*', help=f'flags of run.py, after --; {" ".join(DEFAULT)} if not given')
+    parser.add_argument('--command', default='./run_local.sh', help='what is started (default: ./run_local.sh)')
+    parser.add_argument('flags', nargs='*', help='flags for it, after --')
     options = parser.parse_args(arguments)
-    command = [sys.executable, str(HERE / 'run.py'), *(options.flags or DEFAULT)]
-    print(f'{" ".join(command[1:])}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}')
+    command = [*shlex.split(options.command), *options.flags]
+    print(f'{shlex.join(command)}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}')
+    # Whatever is made only once, an installation or byte-code, is made by this.
+    subprocess.run([*command, '--dry-run'], cwd=HERE, check=False, stdout=subprocess.DEVNULL)
     cold, warm = [], []
     for _ in range(options.repeats):
         with tempfile.TemporaryDirectory(prefix='scoutbee-cache-') as cache:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from .child import Task
 from .payloads import check_carried
 from .workers import Worker, WorkerSettings, pack_error
 
@@ -77,7 +79,7 @@ def run_hosted(packed: bytes, kind: str, task: bytes) -> bytes:
 
 
 def run_bundle(packed: bytes, tasks: Sequence[tuple[str, bytes]]) -> tuple[list[bytes], float]:
-    """Run tasks one after the other in the worker of this process; see ``Worker.run``.
+    """Run tasks one after the other in the worker of this process, which has each at hand as it ends the one before.
 
     Args:
         packed: From ``pack_settings``.
@@ -87,15 +89,27 @@ def run_bundle(packed: bytes, tasks: Sequence[tuple[str, bytes]]) -> tuple[list[
         The answer of each, or what was raised for it, for ``read_answer``; and the seconds that all took.
     """
     started = time.monotonic()
-    answers = [_answer(packed, kind, task) for kind, task in tasks]
+    answers = _place.use(packed, lambda worker: _run_all(worker, [Task(*task) for task in tasks]))
     return answers, time.monotonic() - started
 
 
-def _answer(packed: bytes, kind: str, task: bytes) -> bytes:
-    try:
-        return run_hosted(packed, kind, task)
-    except Exception as error:
-        return pack_error(error)
+def _run_all(worker: Worker, tasks: Sequence[Task]) -> list[bytes]:
+    waiting = deque(tasks)
+    answers: dict[Task, bytes] = {}
+    while len(answers) < len(tasks):
+        try:
+            if not worker.tasks():
+                worker.give(waiting[0])
+                waiting.popleft()
+        except Exception as error:
+            answers[waiting.popleft()] = pack_error(error)
+            continue
+        while waiting and worker.hand_ahead(waiting[0]):
+            waiting.popleft()
+        task, answer = worker.answer()
+        answers[task] = pack_error(answer) if isinstance(answer, Exception) else answer
+        waiting.extendleft(reversed(worker.left_over()))
+    return [answers[task] for task in tasks]
 
 
 def answer_hosted(packed: bytes, kind: str, task: bytes) -> bytes:

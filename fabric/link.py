@@ -19,13 +19,20 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar('T')
 
-_ANSWER_SECONDS = 20.0
+_ANSWER_SECONDS = (4.0, 20.0)
+"""A server that is silent for as long as the patience is out of reach, but not before the first and after the second.
+
+A connection to one that stands still, or behind a cable that is out, does not break.
+"""
+
+_PROBE_SECONDS = 2.0
+"""The same for one that is known to be out of reach, and is asked whether it is back."""
 
 _READ_BYTES = 1 << 20
 """Large values are read in parts of this size: redis-py's own are so small that reading takes twice as long."""
 
-_SLICE_SECONDS = 5.0
-"""A blocking command waits this long at most, well under what a silent connection is given."""
+_SLICE = 0.25
+"""Part of what a silent server is given that a blocking command waits at most."""
 
 _SHORTEST_WAIT = 0.001
 """To Redis a wait of zero lasts for ever, so shorter ones than this do not wait at all."""
@@ -95,12 +102,17 @@ class RedisLink:
         """
         self.address = address
         self.patience = patience
-        self._client = address.connect(socket_timeout=_ANSWER_SECONDS, socket_read_size=_READ_BYTES)
+        shortest, longest = _ANSWER_SECONDS
+        answer = min(max(patience, shortest), longest)
+        self._slice = answer * _SLICE
+        self._client = address.connect(socket_timeout=answer, socket_read_size=_READ_BYTES)
+        self._probe = address.connect(socket_timeout=_PROBE_SECONDS, socket_connect_timeout=_PROBE_SECONDS)
         self._reach = _reaches.setdefault((address.host, address.port), _Reach())
 
     def close(self) -> None:
         """Close every connection; the link opens new ones if it is used again."""
         self._client.close()
+        self._probe.close()
 
     @property
     def is_away(self) -> bool:
@@ -152,6 +164,7 @@ class RedisLink:
         except _TROUBLE as error:
             if not _is_away(error):
                 raise
+        self.check_patience()
         return self._again(command, within)
 
     def _again(self, command: Callable[[redis.Redis], T], within: float | None) -> T | None:
@@ -189,7 +202,7 @@ class RedisLink:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            left = _SLICE_SECONDS if deadline is None else min(deadline - time.monotonic(), _SLICE_SECONDS)
+            left = self._slice if deadline is None else min(deadline - time.monotonic(), self._slice)
             messages = self.run(partial(_pop_once, queue=queue, timeout=left, most=most), within=max(left, 0.0))
             if messages:
                 return messages
@@ -198,6 +211,8 @@ class RedisLink:
 
     def _once(self, command: Callable[[redis.Redis], T]) -> T:
         try:
+            if self.is_away:
+                self._probe.ping()
             answer = command(self._client)
         except Exception as error:
             if _is_away(error):

@@ -1,47 +1,65 @@
 """Parsl's own processes, started so that none of them stays when what it cannot do without has died.
 
 By itself an interchange outlives the process that submits to it, and a manager outlives the process in which it keeps
-its books: it then goes on telling that it is well, and computes nothing. Both count silence by the wall clock: set
-ahead, it would have them give each other up.
+its books: it then goes on telling that it is well, and computes nothing; so its books are kept in memory. Both count
+silence by the wall clock: set ahead, it would have them give each other up.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib.metadata
 import multiprocessing
 import os
 import runpy
-import signal
-import threading
+import sys
 import time
-from multiprocessing import connection
+from importlib import import_module
+from multiprocessing import forkserver
 
+from . import bare_parsl  # noqa: F401 - before all that imports Parsl
+from .parsl_books import Books
 from .processes import die_with_parent
 
 _PACKAGE = 'parsl.executors.high_throughput'
-_BOOKKEEPER = 'SyncManager'
-_LOOK_SECONDS = 0.5
-_ENDING_SECONDS = 5.0
-"""A manager that ends in order ends its bookkeeper a moment before itself."""
+_FORKED = 'scoutbee.fabric.parsl_workers'
 
 
 def interchange() -> None:
     """Be an interchange, which dies with the process that started it."""
     die_with_parent()
     _measure_steadily()
-    _import_parsl()
-    runpy.run_module(f'{_PACKAGE}.interchange', run_name='__main__', alter_sys=True)
+    _run('interchange')
 
 
 def process_worker_pool() -> None:
-    """Be a manager, which dies with its bookkeeper; its block is then replaced as if it had died first."""
-    threading.Thread(target=_die_with_bookkeeper, name='bookkeeper-watch', daemon=True).start()
+    """Be a manager."""
+    if sys.platform == 'linux':  # elsewhere workers would not die with what they were forked from
+        _fork_workers()
+    _share_books()
     _measure_steadily()
-    _import_parsl()
-    runpy.run_module(f'{_PACKAGE}.process_worker_pool', run_name='__main__', alter_sys=True)
+    _list_no_packages()
+    _run('process_worker_pool')
 
 
-def _import_parsl() -> None:
-    from . import lean_parsl  # noqa: F401
+def _run(name: str) -> None:
+    runpy.run_module(f'{_PACKAGE}.{name}', run_name='__main__', alter_sys=True)
+
+
+def _fork_workers() -> None:
+    """Have the workers forked from a process that imports what they need once for all.
+
+    Parsl starts an interpreter for each, which imports it all anew. That process begins to import at once.
+    """
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([_FORKED])
+    forkserver.ensure_running()
+    import_module('parsl.multiprocessing').SpawnContext = context  # type: ignore[attr-defined]
+
+
+def _list_no_packages() -> None:
+    """Parsl has each manager tell which packages are installed, which nobody here asks for: reading that takes long."""
+    importlib.metadata.distributions = lambda **_: ()
 
 
 def _measure_steadily() -> None:
@@ -52,11 +70,10 @@ def _measure_steadily() -> None:
     os.register_at_fork(after_in_child=lambda: setattr(time, 'time', wall))
 
 
-def _die_with_bookkeeper() -> None:
-    keeper = None
-    while keeper is None:
-        time.sleep(_LOOK_SECONDS)
-        keeper = next((c for c in multiprocessing.active_children() if c.name.startswith(_BOOKKEEPER)), None)
-    connection.wait([keeper.sentinel])
-    time.sleep(_ENDING_SECONDS)
-    os.kill(os.getpid(), signal.SIGKILL)
+def _share_books() -> None:
+    """Have the manager and its workers keep their books in memory that they share, rather than in another process."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('--max_workers_per_node', type=float, required=True)
+    workers = parser.parse_known_args()[0].max_workers_per_node
+    context = import_module('parsl.multiprocessing').SpawnContext
+    context.Manager = lambda: Books(context, int(workers))

@@ -12,19 +12,22 @@ from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
+from .output import Notes
 from .processes import end_with_pipe, ignore_interrupts
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, notes: int) -> None:
     """Run tasks until the owner is gone.
 
     Args:
         descriptor: Our end of the pipe to the owner, who sends what can be run and which modules to import, is told
-            how long they took, and then sends one task after the other.
+            how long they took, and then sends tasks, which are answered in turn.
+        notes: The file for notes of the owner's ``Output``.
     """
     sys.argv[:] = ['scoutbee-worker']
     pipe: Connection[Any, Any] = Connection(descriptor)
     os.set_inheritable(descriptor, False)
+    begun = Notes(notes)
     ignore_interrupts()
     faulthandler.enable()
     end_with_pipe(descriptor)
@@ -34,7 +37,10 @@ def main(descriptor: int) -> None:
         methods = pickle.loads(program)
         pipe.send(seconds)
         while True:
-            pipe.send_bytes(_answer(methods, pipe.recv_bytes()))
+            task = pipe.recv_bytes()
+            begun.begin()
+            pipe.send_bytes(_answer(methods, task))
+            del task  # not while waiting for the next
     except (EOFError, ConnectionError):
         return
 

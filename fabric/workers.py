@@ -1,5 +1,7 @@
 """Worker processes of our own: each runs one task at a time, and its death costs that task and no other.
 
+Those that it was handed ahead had not begun, which is known for certain, and go to another process.
+
 Nothing here imports Colmena or what tasks need, because it also runs where a workflow engine's worker does no more
 than look after one of ours.
 """
@@ -11,12 +13,11 @@ import logging
 import pickle
 import platform
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .child import Child
+from .child import Child, Task
 from .errors import DeadlineError, EngineLostError, WorkerLostError, WorkerStoppedError
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _START_SECONDS = 600.0
 """A process that takes longer to import what it needs will not be ready at all."""
 
 _TRIES = 3
-"""So many processes may die before one is given a task that waits."""
+"""So many processes may die before one begins a task that waits."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Worker:
     """The place of one worker process, which is replaced when it dies.
 
     The process leads a process group, so that what a task starts can be killed with it, and dies with its owner.
-    One thread uses a worker; only ``stop`` may be called from another.
+    One thread uses a worker; only ``stop``, ``tasks``, ``has_room`` and
+    ``hand_ahead`` may be called from others.
     """
 
     def __init__(self, name: str, settings: WorkerSettings) -> None:
@@ -91,7 +93,9 @@ class Worker:
         self.name = name
         self._settings = settings
         self._child: Child | None = None
+        self._left: list[Task] = []
         self._deaths = 0
+        self._idle_deaths = 0
         self._closing = threading.Event()
         self._lock = threading.Lock()
 
@@ -114,8 +118,7 @@ class Worker:
             logger.warning('%s died while it was idle: it %s', child.title, self._bury(child))
         self._closing.wait(self._pause())
         with self._lock:
-            if self._closing.is_set():
-                raise EngineLostError(f'Worker {self.name} was stopped.')
+            self._check_open()
             self._child = Child(self.name, (self._settings.program, self._settings.modules), self._settings.env)
 
     def warm(self) -> Mapping[str, float]:
@@ -138,25 +141,88 @@ class Worker:
             The answer, for ``read_answer``.
 
         Raises:
-            WorkerLostError: If the process died under the task.
-            WorkerStoppedError: If it was told to end.
-            DeadlineError: If the task ran past its deadline.
-            EngineLostError: If no process could be made ready, or this one lost its purpose.
+            Exception: What ``give`` raises, or ``answer`` returns.
+        """
+        self.give(Task(kind, task))
+        _, answer = self.answer()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def tasks(self) -> tuple[Task, ...]:
+        """What its process was given and has not answered, oldest first."""
+        child = self._child
+        return child.tasks() if child is not None else ()
+
+    def give(self, task: Task) -> None:
+        """Give a task to a process that is ready and has none; one that has died before that is replaced.
+
+        Raises:
+            EngineLostError: If no process could be made ready.
             OSError: If no process can be started.
         """
-        child = self._begin(task)
-        started = time.monotonic()
-        try:
-            answer = child.receive(self._settings.deadlines.get(kind))
-        except (EOFError, OSError):
-            raise self._lost(child, kind, time.monotonic() - started) from None
-        except EngineLostError:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                child = self._ready()
+            except EngineLostError:
+                self._check_open()
+                if not tries_left:
+                    raise
+                continue
+            with contextlib.suppress(OSError):
+                child.give(task)
+                return
             self._bury(child)
-            raise
+        raise EngineLostError(f'The processes of worker {self.name} die before they are given a task.')
+
+    def has_room(self, task: Task) -> bool:
+        """Whether a task could be handed ahead: the process has others, and all are small."""
+        child = self._child
+        return child is not None and child.has_room(task)
+
+    def hand_ahead(self, task: Task) -> bool:
+        """Have a task lie ready behind those that the process has; returns whether it does.
+
+        The time until its deadline runs from when the one before it is answered. Whoever uses this asks for
+        ``left_over`` after each answer.
+        """
+        child = self._child
+        return child is not None and child.hand_ahead(task)
+
+    def answer(self) -> tuple[Task, bytes | Exception]:
+        """Wait for the oldest task to end.
+
+        Returns:
+            The task, and its answer, for ``read_answer``, or why there is none:
+
+            * ``WorkerLostError`` if the process died under the task;
+            * ``WorkerStoppedError`` if it was told to end;
+            * ``DeadlineError`` if the task ran past its deadline;
+            * ``EngineLostError`` if this process lost its purpose, or those that are to run the task die before they
+              begin it;
+            * ``OSError`` if no process can be started.
+        """
+        child = self._child
+        assert child is not None
+        task = child.tasks()[0]
+        fault: Exception | None = None
+        try:
+            answer = child.receive(self._settings.deadlines.get(task.kind))
+        except Exception as error:
+            answer, fault = None, error
         if answer is None:
-            raise self._overdue(child, kind, time.monotonic() - started)
-        self._deaths = 0
-        return answer
+            return self._end(child, fault)
+        self._deaths = self._idle_deaths = 0
+        return task, answer
+
+    def left_over(self) -> list[Task]:
+        """Take back what was handed ahead to a process that is gone; asked for after every answer.
+
+        None of it had begun, but for one that did in the very moment in which the one before it was killed for its
+        deadline.
+        """
+        left, self._left = self._left, []
+        return left
 
     def stop(self) -> None:
         """Kill the process at once, and start none any more."""
@@ -188,53 +254,62 @@ class Worker:
         why = f'it {fate}' if in_time else f'it was not ready within {_START_SECONDS:g} s'
         raise EngineLostError(f'{child.title} could not be started: {why}{child.last_words()}.')
 
-    def _begin(self, task: bytes) -> Child:
-        """Give a task to a process that is ready; one that has died before that is replaced."""
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                child = self._ready()
-            except EngineLostError:
-                self._check_open()
-                if not tries_left:
-                    raise
-                continue
-            with contextlib.suppress(OSError):
-                child.send(task)
-                return child
-            self._bury(child)
-        raise EngineLostError(f'The processes of worker {self.name} die before they are given a task.')
-
-    def _lost(self, child: Child, kind: str, seconds: float) -> Exception:
+    def _end(self, child: Child, fault: Exception | None) -> tuple[Task, bytes | Exception]:
+        """End a process in whose task something went wrong, unless that was no more than its deadline (None)."""
+        seconds = child.seconds()
         fate = self._bury(child)
-        self._check_open()
+        task = self._left.pop(0)
+        if self._closing.is_set():
+            return task, self._stopped()
+        if fault is not None and not isinstance(fault, (EOFError, OSError)):
+            return task, fault
+        if fault is not None and child.died_idle:
+            return self._again(task)
+        self._idle_deaths = 0
+        evidence = platform.node(), child.pid, seconds
+        error: Exception
+        if fault is None:
+            self._deaths = 0  # nothing is wrong with the place
+            error = DeadlineError(self._overdue(child, fate, task.kind, seconds), *evidence)
+        else:
+            message = f'{child.title} {fate} after {seconds:.1f} s of {task.kind}{child.last_words()}.'
+            error = (WorkerStoppedError if child.was_told_to_end else WorkerLostError)(message, *evidence)
+        logger.warning('%s', error)
         self._start_early()
-        message = f'{child.title} {fate} after {seconds:.1f} s of {kind}{child.last_words()}.'
-        logger.warning('%s', message)
-        what = WorkerStoppedError if child.was_told_to_end else WorkerLostError
-        return what(message, platform.node(), child.pid, seconds)
+        return task, error
 
-    def _overdue(self, child: Child, kind: str, seconds: float) -> Exception:
-        fate = self._bury(child)
-        self._check_open()
-        self._deaths = 0  # nothing is wrong with the place
-        self._start_early()
-        message = (
+    def _again(self, task: Task) -> tuple[Task, bytes | Exception]:
+        """Give a task that had not begun to another process, with those behind it, and wait for its end."""
+        self._idle_deaths += 1
+        if self._idle_deaths >= _TRIES:
+            return task, EngineLostError(f'The processes of worker {self.name} die before they begin a task.')
+        try:
+            self.give(task)
+        except (EngineLostError, OSError) as error:
+            return task, error
+        self._left = [each for each in self._left if not self.hand_ahead(each)]
+        return self.answer()
+
+    def _overdue(self, child: Child, fate: str, kind: str, seconds: float) -> str:
+        return (
             f'{kind} ran for {seconds:.1f} s, longer than the {self._settings.deadlines[kind]:g} s that it may take, '
             f'so {child.title} {fate} with all it had started{child.last_words()}.'
         )
-        logger.warning('%s', message)
-        return DeadlineError(message, platform.node(), child.pid, seconds)
 
     def _bury(self, child: Child) -> str:
-        """See to it that nothing is left of a process; returns what became of it."""
+        """See to it that nothing is left of a process but its tasks; returns what became of it."""
         with self._lock:
             self._child = None
             self._deaths += 1
+            self._left += child.let_go()
             return child.bury()
 
     def _check_open(self) -> None:
         if self._closing.is_set():
-            raise EngineLostError(f'Worker {self.name} was stopped.')
+            raise self._stopped()
+
+    def _stopped(self) -> EngineLostError:
+        return EngineLostError(f'Worker {self.name} was stopped.')
 
     def _start_early(self) -> None:
         """Have the next process warm up while there is nothing to do; the next task says what keeps it from it."""

@@ -42,7 +42,7 @@ _find_python() {
 
 # What the environment depends on: change any of it, and it is installed anew.
 _fingerprint() {
-    "$1" - "$2" pyproject.toml constraints.txt <<'EOF'
+    "$1" -IS - "$2" pyproject.toml constraints.txt <<'EOF'
 import hashlib, os, sys
 extra, *files = sys.argv[1:]
 parts = [extra, sys.version, os.getcwd()]
@@ -96,6 +96,8 @@ _install() {
     _say 'Installing the versions of constraints.txt: about 2 GB, a minute or two, only this once.'
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e "$target" ||
         _die 'Installing failed; what went wrong stands above. Mend it, and start this again.'
+    # As pip does with what it installs, so that the first start need not.
+    .venv/bin/python -m compileall -q -x '/(\.venv|runs|tests)/' . || _say 'Not all of it could be compiled.'
     _fingerprint .venv/bin/python '' >"$(_stamp_of '')"
     [ -z "$extra" ] || _fingerprint .venv/bin/python "$extra" >"$(_stamp_of "$extra")"
     rm -f "$_unfinished"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +18,17 @@ from parsl.executors import HighThroughputExecutor
 
 from scoutbee.contracts.errors import ConfigurationError
 
-from ..errors import EngineRefusedError
-from ..hosted import pack_settings, run_bundle, warm_hosted
+from ..errors import EngineError, EngineRefusedError
+from ..hosted import pack_settings
 from ..providers import LocalProvider
 from ..reach import with_address
 from ..sites import Executor
 from ..workers import WorkerSettings, pack_task, read_answer
 from .base import ServerPlan
-from .parsl_bundles import Bundles, Call
-from .parsl_config import make_config
+from .parsl_blocks import BlockExecutor
+from .parsl_bundles import Call
+from .parsl_config import make_config, make_executor
+from .parsl_starts import LateStart, Line, WorkerCounts, split_starts
 from .server import ReportingServer
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class ParslServer(ReportingServer):
         routes: Mapping[str, str],
         workers: Mapping[str, tuple[WorkerSettings, WorkerCounts]],
         config: Config,
+        later: Sequence[BlockExecutor] = (),
     ) -> None:
         """Prepare the server; ``_setup`` starts Parsl.
 
@@ -57,14 +58,19 @@ class ParslServer(ReportingServer):
             queues: Where tasks come from and results go.
             routes: Label of the executor that runs each method.
             workers: How the processes of each executor's workers are started, and how many workers there are.
-            config: Parsl's configuration.
+            config: Parsl's configuration, with the executors that start at once.
+            later: Executors that start when the workers of those are ready.
         """
         super().__init__(queues, routes.keys())
         self.config = config
         self._routes = dict(routes)
-        self._packed = {label: pack_settings(label, settings) for label, (settings, _) in workers.items()}
-        self._counts = {label: counts for label, (_, counts) in workers.items()}
-        self._bundles: dict[str, Bundles] = {}
+        executors = {executor.label: executor for executor in (*config.executors, *later)}
+        self._lines = {
+            label: Line(executors[label], pack_settings(label, settings), counts)
+            for label, (settings, counts) in workers.items()
+        }
+        self._later = list(later)
+        self._late_start: LateStart | None = None
         self._kernel: Any = None
 
     def _setup(self) -> None:
@@ -73,34 +79,44 @@ class ParslServer(ReportingServer):
         logging.getLogger(HighThroughputExecutor.__module__).setLevel(logging.ERROR)
         self._kernel = parsl.load(self.config)
         logger.info('Parsl started; its own logs are in %s', self._kernel.run_dir)
-        for executor in self.config.executors:
-            packed, counts = self._packed[executor.label], self._counts[executor.label]
-            self._bundles[executor.label] = Bundles(partial(executor.submit, run_bundle, {}, packed), counts.all)
-            for _ in range(counts.early):  # idle workers are given one task each
-                executor.submit(warm_hosted, {}, packed).add_done_callback(partial(_log_warmth, executor.label))
+        warm = [each for executor in self.config.executors for each in self._lines[executor.label].open()]
+        if self._later:
+            self._late_start = LateStart(self._start_later, warm)
+
+    def _start_later(self) -> None:
+        for executor in self._later:
+            try:
+                self._kernel.add_executors([executor])
+            except Exception as error:
+                reason = f'The executor {executor.label} could not be started: {type(error).__name__}: {error}.'
+                raise EngineError(reason) from error
+            self._lines[executor.label].open()
 
     def _submit(self, task: Result, topic: str) -> Future[Any]:
         task.mark_start_task_submission()
         kind = str(task.method)
         call = Call(kind, pack_task(kind, task))
-        self._bundles[self._routes[kind]].add(call)
+        self._lines[self._routes[kind]].add(call)
         return call.answer
 
     def _read(self, answer: Any) -> Result:
         return super()._read(read_answer(answer))
 
     def trouble(self) -> str | None:
-        """Why Parsl cannot go on: the interchange of an executor died.
+        """Why Parsl cannot go on: an executor could not be started, or its interchange died.
 
         Raises:
             EngineRefusedError: If an executor gave up, because no workers can be had, or those that are do not fit.
         """
-        for executor in self.config.executors:
+        if self._late_start is not None and self._late_start.error is not None:
+            return str(self._late_start.error)
+        for line in self._lines.values():
+            executor = line.executor
             if executor.bad_state_is_set:
-                raise EngineRefusedError(f'The executor {executor.label} gave up: {executor.executor_exception}.')
+                raise EngineRefusedError(f'The executor {line.label} gave up: {executor.executor_exception}.')
             interchange = executor.interchange_proc
             if interchange is not None and interchange.poll() is not None:
-                return f'The interchange of {executor.label} died (exit status {interchange.returncode}).'
+                return f'The interchange of {line.label} died (exit status {interchange.returncode}).'
         return None
 
     def _cleanup(self) -> None:
@@ -108,34 +124,25 @@ class ParslServer(ReportingServer):
         super()._cleanup()
         if self._kernel is None:
             return
-        cleaner = threading.Thread(target=self._kernel.cleanup, name='parsl-cleanup', daemon=True)
+        cleaner = threading.Thread(target=self._end_parsl, name='parsl-cleanup', daemon=True)
         cleaner.start()
         cleaner.join(_CLEANUP_SECONDS)
         if cleaner.is_alive():
-            jobs = [job for executor in self.config.executors for job in executor.unfinished_jobs()]
+            jobs = [job for line in self._lines.values() for job in line.executor.unfinished_jobs()]
             logger.warning(
                 'Parsl did not clean up within %g s. Jobs that may be left: %s', _CLEANUP_SECONDS, ' '.join(jobs)
             )
         self._forget_keys()
 
+    def _end_parsl(self) -> None:
+        if self._late_start is not None:
+            self._late_start.cancel()
+        self._kernel.cleanup()
+
     def _forget_keys(self) -> None:
         """Remove the keys by which workers are known, so that a run directory that is passed on holds no secret."""
         for folder in Path(self.config.run_dir).glob('*/*/certificates'):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class WorkerCounts:
-    """How many workers an executor has.
-
-    Attributes:
-        all: With as many machines as there may be at once.
-        early: Those that are started before there are tasks for them: none on nodes of a batch system, which would
-            all be asked for at once, whatever the work is.
-    """
-
-    all: int
-    early: int
 
 
 def make_server(plan: ServerPlan) -> ParslServer:
@@ -148,22 +155,16 @@ def make_server(plan: ServerPlan) -> ParslServer:
     used = list(dict.fromkeys(routes.values()))  # simulations first: they are what is to begin first
     # Their environment is that of Parsl's workers.
     workers = {label: (plan.workers(label), _count(plan.site.executors[label])) for label in used}
+    at_once, later = split_starts(plan.site, used)
     try:
-        config = make_config(with_address(plan.site), used, plan.directory)
+        site = with_address(plan.site)
+        config = make_config(site, at_once, plan.directory)
     except ConfigurationError as error:
         raise EngineRefusedError(str(error)) from None
-    return ParslServer(plan.queues, routes, workers, config)
+    late = [make_executor(label, site, plan.directory) for label in later]
+    return ParslServer(plan.queues, routes, workers, config, late)
 
 
 def _count(executor: Executor) -> WorkerCounts:
     count = executor.worker_count()
     return WorkerCounts(count, count if isinstance(executor.provider, LocalProvider) else 0)
-
-
-def _log_warmth(label: str, future: Any) -> None:
-    error = future.exception()
-    if error is not None:
-        logger.warning('A worker of %s could not be warmed up: %s', label, error)
-    else:
-        seconds = ', '.join(f'{module} {spent:.1f} s' for module, spent in future.result().items())
-        logger.info('A worker of %s is warm: %s', label, seconds)

@@ -18,12 +18,12 @@ from typing import Any
 
 from ..errors import EngineLostError
 from ..failures import is_lost_worker
+from ..pace import Pace
 
 BUNDLE_SECONDS = 0.05
 """A bundle should take no longer: its first result comes back with its last."""
 
 _MOST = 64
-_FORGOTTEN = 0.02
 _READY = 2
 """Bundles for each worker: one that runs and one that waits, so that no worker does."""
 
@@ -59,7 +59,7 @@ class Bundles:
         self._lock = threading.Lock()
         self._waiting: deque[Call] = deque()
         self._out = 0
-        self._seconds: dict[str, float] = {}
+        self._pace = Pace()
 
     def add(self, call: Call) -> None:
         """Run a task, as soon as it is worth while."""
@@ -93,7 +93,7 @@ class Bundles:
         """How many of the waiting tasks make the next bundle."""
         if not self._waiting:
             return 0
-        seconds = self._seconds.get(self._waiting[0].kind)
+        seconds = self._pace.seconds(self._waiting[0].kind)
         if seconds is None or seconds > BUNDLE_SECONDS / 2:
             return 1
         if self._out >= _READY * self._workers:
@@ -116,7 +116,7 @@ class Bundles:
         answers, spent = future.result()
         with self._lock:
             self._out -= 1
-            self._learn(calls[0].kind, spent / len(calls))
+            self._pace.note(calls[0].kind, spent / len(calls))
         self._give()  # first, so that no worker waits until the answers are dealt with
         for call, answer in zip(calls, answers, strict=True):
             call.answer.set_result(answer)
@@ -126,7 +126,3 @@ class Bundles:
             self._out -= 1
         for call in calls:
             call.answer.set_exception(error)
-
-    def _learn(self, kind: str, seconds: float) -> None:
-        """A task of a kind took so long; the longest counts for a long time, so that what varies is not bundled."""
-        self._seconds[kind] = max(seconds, (1 - _FORGOTTEN) * self._seconds.get(kind, 0.0))

@@ -1,5 +1,10 @@
+import shlex
+import sys
+
 import pytest
 import yaml
+
+COMMAND = ['--command', f'{shlex.quote(sys.executable)} run.py']
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +20,8 @@ def test_a_small_campaign_is_started_twice_and_timed(tmp_path, capsys):
         'policy': {'slots': {'reserve': 0}, 'slot_moves': []},
     }
     config.write_text(yaml.safe_dump(small))
-    assert main(['--repeats', '1', '--', '--campaign', 'ackley', '--engine', 'local', '--config', str(config)]) == 0
+    flags = ['--campaign', 'ackley', '--engine', 'local', '--config', str(config)]
+    assert main([*COMMAND, '--repeats', '1', '--', *flags]) == 0
     out = capsys.readouterr().out
     for stage in ('driver: imports', 'task server takes tasks', 'first simulation runs', 'CPU seconds by then'):
         assert out.count(stage) == 2
@@ -25,4 +31,4 @@ def test_a_run_that_does_not_start_is_told(tmp_path):
     from startup import main
 
     with pytest.raises(RuntimeError, match=r'(?s)No simulation came back.*none-of-these'):
-        main(['--repeats', '1', '--', '--campaign', 'none-of-these'])
+        main([*COMMAND, '--repeats', '1', '--', '--campaign', 'none-of-these'])

@@ -1,11 +1,11 @@
 """An engine with the queues and the depot it works with, as tests drive it."""
 
-import time
 from contextlib import contextmanager
 
 import fabric_tasks
 import psutil
 import pytest
+from waiting import PATIENCE, wait_for
 
 from scoutbee.fabric.depots import ProxyDepot, new_run_name
 from scoutbee.fabric.engines import ENGINES, make_engine
@@ -16,8 +16,6 @@ from scoutbee.fabric.stores import Places, TopicStore
 from scoutbee.testing.globus_service import GlobusService
 
 METHODS = {'simulate': fabric_tasks.misbehave, 'train': fabric_tasks.loaded, 'infer': fabric_tasks.double}
-PATIENCE = 150  # never waited for unless something is broken
-
 DEADLINE = 8.0  # a first task imports what stores need, on a busy machine
 
 
@@ -105,13 +103,6 @@ def rig_at(service, address, directory):
             yield rig.start()
         finally:
             rig.close()
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, 'it never came'
-        time.sleep(0.02)
 
 
 def failure(result):

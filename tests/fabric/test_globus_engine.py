@@ -10,7 +10,8 @@ from importlib.metadata import version
 import numpy as np
 import psutil
 import pytest
-from engine_rig import METHODS, Rig, failure, rig_at, site_for, wait_for
+from engine_rig import METHODS, Rig, failure, rig_at, site_for
+from waiting import wait_for
 
 from scoutbee.contracts.control import CANCEL, ROLL_CALL
 from scoutbee.contracts.errors import ConfigurationError

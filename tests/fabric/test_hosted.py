@@ -7,8 +7,8 @@ import pytest
 import worker_tasks
 
 from scoutbee.contracts.errors import InputTaskError
-from scoutbee.fabric.errors import WorkerLostError
-from scoutbee.fabric.hosted import answer_hosted, pack_settings, run_hosted, warm_hosted
+from scoutbee.fabric.errors import EngineLostError, WorkerLostError
+from scoutbee.fabric.hosted import answer_hosted, pack_settings, run_bundle, run_hosted, warm_hosted
 from scoutbee.fabric.workers import WorkerSettings, pack_task, read_answer
 
 PATIENCE = 60
@@ -61,3 +61,23 @@ def test_an_answer_that_cannot_be_carried_is_an_error():
     packed = pack_settings('large', WorkerSettings(PROGRAM, idle_seconds=PATIENCE))
     with pytest.raises(InputTaskError, match=r'What double returned takes 10\.8 MB on the way'):
         answered(packed, 'double', bytes(4_000_000))
+
+
+def test_a_bundle_is_answered_task_by_task_and_a_death_costs_one():
+    packed = pack_settings('bundle', WorkerSettings(PROGRAM, idle_seconds=PATIENCE))
+    large = bytes(3_000_000)
+    tasks = [('double', 1), ('die', 'exit'), ('double', large), ('fail', 'so it is'), ('double', 2), ('double', 3)]
+    answers, seconds = run_bundle(packed, [(kind, pack_task(kind, argument)) for kind, argument in tasks])
+    assert [read_answer(answers[n]) for n in (0, 2, 4, 5)] == [2, 2 * large, 4, 6]
+    for number, error in ((1, WorkerLostError), (3, ValueError)):
+        with pytest.raises(error):
+            read_answer(answers[number])
+    assert seconds > 0
+
+
+def test_a_bundle_that_no_process_can_be_started_for_is_answered():
+    program = PROGRAM.replace(b'worker_tasks', b'worker_tusks')
+    packed = pack_settings('broken bundle', WorkerSettings(program, idle_seconds=PATIENCE))
+    answers, _ = run_bundle(packed, [('double', pack_task('double', 1))])
+    with pytest.raises(EngineLostError, match='could not be started'):
+        read_answer(answers[0])

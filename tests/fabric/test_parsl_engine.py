@@ -4,10 +4,12 @@ import os
 
 import fabric_tasks
 import pytest
-from engine_rig import PATIENCE, failure, wait_for
+from engine_rig import SITE, failure
+from waiting import PATIENCE, wait_for
 
 from scoutbee.fabric.engines import make_engine
 from scoutbee.fabric.engines.base import EXIT_REFUSED
+from scoutbee.fabric.processes import session_members
 from scoutbee.fabric.sites import Site
 from scoutbee.testing.pbs_commands import PBSCommands
 
@@ -86,6 +88,16 @@ def test_a_run_directory_that_parsl_cannot_use_is_refused_with_what_to_do(start,
     assert engine.exit_code == EXIT_REFUSED
     assert '--runs-dir' in engine.refusal
     engine.stop()
+
+
+def test_nothing_is_left_of_one_that_ends_before_all_its_executors_have_started(queues, tmp_path):
+    engine = make_engine(SITE, 'parsl', METHODS, queues, tmp_path)
+    engine.start()
+    engine.wait_until_ready()
+    session = engine.pid
+    engine.stop()
+    assert not session_members(session)
+    assert not list(tmp_path.rglob('certificates'))
 
 
 NODES = {'type': 'pbspro', 'nodes_per_block': 2, 'max_blocks': 3}

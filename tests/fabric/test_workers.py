@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import wait
 from functools import partial
 from pathlib import Path
@@ -15,28 +14,27 @@ import pytest
 import worker_tasks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from waiting import PATIENCE, wait_for
 
 from scoutbee.contracts.errors import FailureKind
+from scoutbee.fabric.child import Task
 from scoutbee.fabric.errors import DeadlineError, EngineLostError, WorkerLostError, WorkerStoppedError
 from scoutbee.fabric.failures import engine_kind_of
 from scoutbee.fabric.worker_pool import WorkerPool
 from scoutbee.fabric.workers import Worker, WorkerSettings, pack_task, read_answer
 
-PATIENCE = 60  # never waited for unless something is broken
 PROGRAM = WorkerSettings.pack(worker_tasks.METHODS)
 HANG_SECONDS = 2.0
-SETTINGS = WorkerSettings(PROGRAM, deadlines={'hang': HANG_SECONDS, 'double': PATIENCE})
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, 'it never came'
-        time.sleep(0.02)
+SETTINGS = WorkerSettings(PROGRAM, deadlines={'hang': HANG_SECONDS, 'double': PATIENCE, 'doze': 7})
+LARGE = bytes(3_000_000)
 
 
 def ran(worker, kind, argument=None):
     return read_answer(worker.run(kind, pack_task(kind, argument)))
+
+
+def task_of(kind, argument=None):
+    return Task(kind, pack_task(kind, argument))
 
 
 def is_gone(pid):
@@ -163,6 +161,90 @@ def test_a_worker_and_what_its_task_started_die_with_their_owner(tmp_path):
     wait_for(lambda: all(is_gone(pid) for pid in mark.read_text().split()))
 
 
+class TestTasksHandedAhead:
+    def test_they_run_in_turn_in_the_same_process(self, worker):
+        tasks = [task_of('whoami'), task_of('fail', 'so be it'), task_of('whoami')]
+        worker.give(tasks[0])
+        assert all(worker.hand_ahead(task) for task in tasks[1:])
+        first, second, third = [worker.answer() for _ in tasks]
+        assert [first[0], second[0], third[0]] == tasks
+        assert read_answer(first[1]) == read_answer(third[1]) == worker.pid
+        with pytest.raises(ValueError, match='so be it'):
+            read_answer(second[1])
+        assert worker.tasks() == ()
+        assert worker.left_over() == []
+
+    def test_only_behind_others_and_only_small_ones(self, worker):
+        assert not worker.hand_ahead(task_of('double', 1))
+        worker.give(task_of('double', 1))
+        assert not worker.hand_ahead(task_of('double', LARGE))
+        worker.answer()
+        worker.give(task_of('double', LARGE))
+        assert not worker.hand_ahead(task_of('double', 1))
+        assert read_answer(worker.answer()[1]) == 2 * LARGE
+
+    def test_no_sender_waits_however_many_there_are(self, worker, tmp_path):
+        worker.give(task_of('gate', str(tmp_path / 'open')))
+        count = 0
+        while worker.hand_ahead(task_of('double', LARGE[:4000])):
+            count += 1
+        (tmp_path / 'open').touch()
+        assert count > 1
+        assert read_answer(worker.answer()[1]) == worker.pid
+        assert [len(read_answer(worker.answer()[1])) for _ in range(count)] == [8000] * count
+
+    @pytest.mark.parametrize('how', ['kill', 'crash', 'exit'])
+    def test_a_death_costs_the_task_that_ran_and_none_that_lay_ahead(self, worker, how):
+        tasks = [task_of('say', ('first words', 1)), task_of('die', how), task_of('double', 1), task_of('double', 2)]
+        worker.give(tasks[0])
+        assert all(worker.hand_ahead(task) for task in tasks[1:])
+        assert read_answer(worker.answer()[1]) is None
+        task, error = worker.answer()
+        assert task is tasks[1]
+        assert isinstance(error, WorkerLostError)
+        assert 's of die' in str(error)
+        assert 'all is lost' in str(error)
+        assert 'first words' not in str(error)
+        assert worker.left_over() == tasks[2:]
+        assert not worker.hand_ahead(tasks[2])
+
+    def test_a_deadline_costs_the_task_that_ran_and_none_that_lay_ahead(self, worker, tmp_path):
+        tasks = [task_of('hang', str(tmp_path / 'mark')), task_of('double', 1)]
+        worker.give(tasks[0])
+        assert worker.hand_ahead(tasks[1])
+        task, error = worker.answer()
+        assert task is tasks[0]
+        assert isinstance(error, DeadlineError)
+        assert worker.left_over() == tasks[1:]
+
+    @pytest.mark.slow
+    def test_the_time_of_one_that_lay_ahead_runs_from_when_it_begins(self, worker):
+        tasks = [task_of('doze', 4), task_of('doze', 4)]
+        worker.give(tasks[0])
+        assert worker.hand_ahead(tasks[1])
+        assert [read_answer(worker.answer()[1]) for _ in tasks] == [None, None]
+
+    def test_one_that_its_process_never_began_is_run_by_another(self, worker):
+        pid = ran(worker, 'whoami')
+        os.kill(pid, signal.SIGSTOP)
+        tasks = [task_of('whoami'), task_of('whoami')]
+        worker.give(tasks[0])
+        assert worker.hand_ahead(tasks[1])
+        os.kill(pid, signal.SIGKILL)
+        answers = [worker.answer() for _ in tasks]
+        assert [task for task, _ in answers] == tasks
+        assert {read_answer(answer) for _, answer in answers} == {worker.pid} != {pid}
+
+    def test_long_speech_is_passed_on_and_the_end_of_it_remembered(self, worker, capsys):
+        worker.give(task_of('say', ('before', 20_000)))
+        assert worker.hand_ahead(task_of('say', ('after', 20_000)))
+        assert worker.hand_ahead(task_of('die', 'exit'))
+        *_, (_, error) = [worker.answer() for _ in range(3)]
+        assert str(error).endswith('it last said: all is lost.')
+        said = capsys.readouterr().err
+        assert (said.count('before'), said.count('after'), said.count('all is lost')) == (20_000, 20_000, 1)
+
+
 def test_a_pool_that_is_closed_decides_every_task():
     pool = WorkerPool('pool', 2, SETTINGS)
     assert pool.submit('double', 1).result(PATIENCE) == 2
@@ -173,33 +255,106 @@ def test_a_pool_that_is_closed_decides_every_task():
         pool.submit('double', 1)
 
 
-ACTIONS = st.lists(
-    st.one_of(
-        st.sampled_from(['double', 'die', 'fail', 'kill']),
-        st.tuples(st.just('cancel'), st.integers(0, 30)),
-    ),
-    max_size=12,
+@pytest.fixture
+def pool():
+    """Of one worker, which is known to be quick."""
+    made = WorkerPool('quick', 1, SETTINGS)
+    for kind, argument in (('double', 1), ('gate', None)):
+        made.submit(kind, argument).result(PATIENCE)
+    yield made
+    made.close()
+
+
+class TestShortTasksInAPool:
+    def test_the_next_is_handed_ahead_and_counts_as_begun(self, pool, tmp_path):
+        at_gate = pool.submit('gate', str(tmp_path / 'open'))
+        wait_for(at_gate.running)
+        ahead, waiting = pool.submit('double', 2), [pool.submit('double', x) for x in range(40)]
+        wait_for(ahead.running)
+        assert not ahead.cancel()
+        assert waiting[-1].cancel()
+        assert not at_gate.done()
+        (tmp_path / 'open').touch()
+        assert ahead.result(PATIENCE) == 4
+        assert [future.result(PATIENCE) for future in waiting[:-1]] == [2 * x for x in range(39)]
+
+    def test_what_lay_ahead_of_a_death_is_run_by_another_process(self, pool, tmp_path):
+        at_gate = pool.submit('gate', str(tmp_path / 'open'))
+        wait_for(at_gate.running)
+        others = [pool.submit('double', x) for x in range(5)]
+        wait_for(others[0].running)
+        (tmp_path / 'part').write_text('die')
+        (tmp_path / 'part').rename(tmp_path / 'open')
+        with pytest.raises(WorkerLostError, match='exited with status 3'):
+            at_gate.result(PATIENCE)
+        assert [other.result(PATIENCE) for other in others] == [0, 2, 4, 6, 8]
+
+    def test_nothing_is_handed_ahead_of_what_is_long_or_unknown(self, pool, tmp_path):
+        unknown = pool.submit('doze', 0)
+        assert unknown.result(PATIENCE) is None
+        hanging = pool.submit('hang', str(tmp_path / 'mark'))
+        wait_for((tmp_path / 'mark').exists)
+        assert pool.submit('double', 1).cancel()
+        with pytest.raises(DeadlineError):
+            hanging.result(PATIENCE)
+
+    def test_large_tasks_and_answers_pass_each_other(self, pool):
+        futures = [pool.submit('double', LARGE if x % 3 else x) for x in range(12)]
+        assert [future.result(PATIENCE) for future in futures] == [2 * (LARGE if x % 3 else x) for x in range(12)]
+
+    def test_closing_decides_what_lies_ahead(self, pool, tmp_path):
+        futures = [pool.submit('gate', str(tmp_path / 'open')), *[pool.submit('double', x) for x in range(40)]]
+        wait_for(futures[1].running)
+        pool.close()
+        for future in futures:
+            with pytest.raises(EngineLostError, match='stopped'):
+                future.result(0)
+
+
+ARGUMENTS = {'double': 1, 'die': 'exit', 'fail': 'no', 'doze': 3600}
+STEPS = st.one_of(
+    st.tuples(st.sampled_from([*ARGUMENTS, 'double', 'kill']), st.integers(1, 8)),
+    st.tuples(st.just('double large'), st.just(1)),
+    st.tuples(st.just('cancel'), st.integers(0, 60)),
 )
+
+
+def check_outcome(kind, future, kills):
+    """It is decided, and bears no more than what happened to its own process."""
+    if future.cancelled():
+        return
+    error = future.exception(0)
+    allowed = {'double': (), 'die': WorkerLostError, 'fail': ValueError, 'doze': DeadlineError}[kind]
+    assert error is None or isinstance(error, allowed) or (kills and isinstance(error, WorkerLostError))
+    assert (error is None) == (kind == 'double') or kills
 
 
 @pytest.mark.slow
 @settings(max_examples=20, suppress_health_check=list(HealthCheck))
-@given(actions=ACTIONS, closes=st.booleans())
-def test_whatever_happens_every_task_is_decided_and_no_worker_is_lost(actions, closes):
-    pool = WorkerPool('any', 2, SETTINGS)
-    futures = []
-    for action in actions:
-        if action == 'kill':
+@given(steps=st.lists(STEPS, max_size=12), closes=st.booleans())
+def test_whatever_happens_every_task_is_decided_and_no_worker_is_lost(steps, closes):
+    deadlines = {'doze': 0.5, 'double': PATIENCE}
+    pool = WorkerPool('any', 2, WorkerSettings(PROGRAM, deadlines=deadlines))
+    given, kills = [], 0
+    for step, number in steps:
+        if step == 'kill':
             for child in worker_processes()[:1]:
+                kills += 1
                 child.kill()
                 wait_for(partial(is_gone, child.pid))
-        elif action in worker_tasks.METHODS:
-            futures.append(pool.submit(action, {'double': 1, 'die': 'exit', 'fail': 'no'}[action]))
-        elif futures:
-            futures[action[1] % len(futures)].cancel()
+        elif step == 'cancel':
+            if given:
+                given[number % len(given)][1].cancel()
+        elif step == 'double large':
+            given.append(('double', pool.submit('double', LARGE)))
+        else:
+            given += [(step, pool.submit(step, ARGUMENTS[step])) for _ in range(1 if step == 'doze' else number)]
+    futures = [future for _, future in given]
     try:
         if not closes:
             assert not wait(futures, PATIENCE).not_done
+            for kind, future in given:
+                check_outcome(kind, future, kills)
             assert [f.result(PATIENCE) for f in [pool.submit('double', x) for x in range(4)]] == [0, 2, 4, 6]
     finally:
         pool.close()

@@ -37,6 +37,28 @@ def unsendable(_):
 
 
 @method
+def say(words):
+    """Say words, so many times."""
+    what, times = words
+    print('\n'.join([what] * times), file=sys.stderr, flush=True)
+
+
+@method
+def doze(seconds):
+    time.sleep(seconds)
+
+
+@method
+def gate(path):
+    """Wait until there is such a file, which may say to die."""
+    while path is not None and not Path(path).exists():
+        time.sleep(0.01)
+    if path is not None and Path(path).read_text():
+        os._exit(3)
+    return os.getpid()
+
+
+@method
 def die(how):
     print('all is lost', file=sys.stderr, flush=True)
     if how == 'crash':
