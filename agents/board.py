@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,10 @@ KNOWN_RUN_TIMES = 10
 class Board(Candidacies):
     """Everything the agents share. Every public method may be called from any agent."""
 
-    def __init__(self, policy: Policy, objective: Objective, chunk_sizes: Sequence[int], done: threading.Event) -> None:
+    def __init__(self, policy: Policy, objective: Objective, n_chunks: int, done: threading.Event) -> None:
         """Args are what the campaign and its policy say; ``done`` is Colmena's event that ends the Thinker."""
         super().__init__(policy, objective, done)
-        self.learning = Learning(chunk_sizes)
+        self.learning = Learning(n_chunks)
         self.horizon = Horizon(policy.max_hours)
         self.rankings = 0
         self.ranked_generation: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scoutbee.contracts.errors import Failure, FailureKind
@@ -100,9 +100,9 @@ class Question:
 class Learning:
     """State of the learning agents. Not thread-safe: its owner holds a lock."""
 
-    def __init__(self, chunk_sizes: Sequence[int]) -> None:
-        """Args: chunk_sizes: Rows of each chunk that every model is asked about."""
-        self.table = PredictionTable(chunk_sizes)
+    def __init__(self, n_chunks: int) -> None:
+        """Args: n_chunks: How many chunks every model is asked about."""
+        self.table = PredictionTable(n_chunks)
         self.models: dict[int, TrainedModel] = {}
         self.generation = 0
         self.trained_on = 0
@@ -124,7 +124,6 @@ class Learning:
         self.update = update
         self.answered = 0
         self.unsent_trainings = 0
-        self.table.expect(ModelVersion(update.generation, member) for member in update.members)
         self.tries.clear()
         self._began = time.monotonic()
         self.training_wanted = None

@@ -163,7 +163,6 @@ class Resumption:
 
     def _file(self, versions: Sequence[ModelVersion]) -> None:
         table = self._board.learning.table
-        table.expect(versions)
         for version in versions:
             for chunk, values in self._recollection.chunks(version).items():
                 table.file(version, chunk, values)

@@ -60,7 +60,7 @@ class Thinker(BaseThinker):
         """
         slots = make_slots(policy.slots, policy.prefetch)
         super().__init__(queues, slots, daemon=True, logger_name='scoutbee.agents')
-        self.board = Board(policy, campaign.objective, [chunk.size for chunk in campaign.chunks()], self.done)
+        self.board = Board(policy, campaign.objective, len(campaign.chunks()), self.done)
         mover = SlotMover(policy, slots, traces, self.done)
         self.context = Context(campaign, policy, queues, slots, mover, depot, traces, shelf, self.board)
         inquiries = Inquiries(policy.learning_lease, policy.losses)

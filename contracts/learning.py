@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 
@@ -98,26 +97,7 @@ class Predictions:
     Attributes:
         versions: Version of each model that has predicted every chunk; one per member, ordered by member.
         arrays: ``arrays[i][c]`` is what model ``i`` returned for chunk ``c``.
-        whole: The same as one array of shape (models, rows of all chunks), where it stands in memory so; else None.
     """
 
     versions: tuple[ModelVersion, ...]
     arrays: tuple[tuple[NDArray[Any], ...], ...]
-    whole: NDArray[np.float32] | None = None
-
-    def matrix(self) -> NDArray[np.float32]:
-        """Predictions as one array of shape (models, rows of all chunks), for campaigns that return numbers.
-
-        It must not be changed. With all models of one update it costs nothing; otherwise it is put together.
-
-        Raises:
-            ValueError: If there are no predictions, or they are not one number for each row.
-        """
-        if not self.arrays:
-            raise ValueError('There are no predictions to rank: no model has predicted every chunk yet.')
-        if self.whole is not None:
-            return self.whole
-        made = np.empty((len(self.arrays), sum(map(len, self.arrays[0]))), dtype=np.float32)
-        for row, parts in zip(made, self.arrays, strict=True):
-            np.concatenate(parts, out=row, casting='same_kind')
-        return made

@@ -131,7 +131,7 @@ class HillCampaign:
 
     def rank(self, predictions: Predictions, snapshot: Snapshot, number: int) -> Ranking:
         """By mean plus spread."""
-        matrix = predictions.matrix()
+        matrix = np.array([np.concatenate(chunks) for chunks in predictions.arrays])
         mean, std = matrix.mean(axis=0), matrix.std(axis=0)
         score = mean + std
         score[snapshot.taken_rows] = -np.inf

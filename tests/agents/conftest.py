@@ -30,8 +30,7 @@ def make_context(tmp_path):
         traces = TraceWriter(tmp_path / f'run{len(writers)}')
         writers.append(traces)
         slots = make_slots(policy.slots, policy.prefetch)
-        sizes = [chunk.size for chunk in campaign.chunks()]
-        board = Board(policy, campaign.objective, sizes, threading.Event())
+        board = Board(policy, campaign.objective, len(campaign.chunks()), threading.Event())
         mover = SlotMover(policy, slots, traces, board.done)
         return Context(campaign, policy, ThreadQueues(), slots, mover, CountingDepot(), traces, MemoryShelf(), board)
 

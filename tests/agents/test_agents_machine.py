@@ -24,8 +24,9 @@ from scoutbee.contracts.control import CANCEL, ROLL_CALL
 from scoutbee.contracts.learning import ModelVersion
 from scoutbee.contracts.policy import Policy
 from scoutbee.testing.campaign import HillCampaign, hill
+from scoutbee.testing.clock import Clock
 from scoutbee.testing.depot import CountingDepot, MemoryShelf
-from scoutbee.testing.queues import ThreadQueues
+from scoutbee.testing.queues import QuickQueues
 from scoutbee.traces.reader import read_all
 from scoutbee.traces.records import EventRecord, SimulationRecord
 from scoutbee.traces.replay import replay
@@ -34,23 +35,6 @@ from scoutbee.traces.writer import TraceWriter
 SIZE, WORKERS, PREFETCH = 14, 2, 2
 FAILURES = ('input', 'random', 'resource', 'convergence', 'lost', 'killed', 'deadline', 'cancelled')
 ROUNDS = 400
-
-
-class Clock:
-    """Stands in for the module ``time`` in the agents."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def monotonic(self):
-        return self.now
-
-
-class QuickQueues(ThreadQueues):
-    """Nobody waits for a result: what is not there does not come."""
-
-    def _get_result(self, topic, timeout=None):
-        return super()._get_result(topic, timeout=0.0)
 
 
 class AdjustableHill(HillCampaign):
@@ -143,7 +127,7 @@ class AgentsMachine(RuleBasedStateMachine):
         )  # fmt: skip
         campaign = AdjustableHill(size=SIZE, chunk_size=SIZE, seeds=SIZE)
         slots = make_slots(policy.slots, policy.prefetch)
-        self.board = Board(policy, campaign.objective, [SIZE], threading.Event())
+        self.board = Board(policy, campaign.objective, 1, threading.Event())
         self.context = Context(
             campaign, policy, QuickQueues(), slots, SlotMover(policy, slots, self.traces, self.board.done),
             CountingDepot(), self.traces, MemoryShelf(), self.board,

@@ -1,7 +1,5 @@
 """What is out, and how it ends: each flight once, whatever comes."""
 
-from types import SimpleNamespace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,12 +8,13 @@ from scoutbee.agents.buffer import Attempt
 from scoutbee.agents.flights import Flights
 from scoutbee.contracts.candidates import Candidate
 from scoutbee.contracts.storage import Loan
+from scoutbee.testing.clock import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr('scoutbee.agents.flights.time', SimpleNamespace(monotonic=lambda: clock.now))
+    clock = Clock(0.0)
+    monkeypatch.setattr('scoutbee.agents.flights.time', clock)
     return clock
 
 

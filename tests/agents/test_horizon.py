@@ -1,18 +1,17 @@
 """What can still be done in the time allowed."""
 
-from types import SimpleNamespace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scoutbee.agents.horizon import Horizon, RunTimes
+from scoutbee.testing.clock import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    clock = SimpleNamespace(now=50.0)
-    monkeypatch.setattr('scoutbee.agents.horizon.time', SimpleNamespace(monotonic=lambda: clock.now))
+    clock = Clock(50.0)
+    monkeypatch.setattr('scoutbee.agents.horizon.time', clock)
     return clock
 
 

@@ -24,8 +24,9 @@ from scoutbee.contracts.control import CANCEL, ROLL_CALL
 from scoutbee.contracts.learning import ModelVersion, TrainedModel
 from scoutbee.contracts.policy import Policy
 from scoutbee.testing.campaign import HillCampaign, evaluate, fit
+from scoutbee.testing.clock import Clock
 from scoutbee.testing.depot import CountingDepot, MemoryShelf
-from scoutbee.testing.queues import ThreadQueues
+from scoutbee.testing.queues import QuickQueues
 from scoutbee.traces.reader import read
 from scoutbee.traces.records import InferenceRecord
 from scoutbee.traces.replay import replay
@@ -34,26 +35,6 @@ from scoutbee.traces.writer import TraceWriter
 MEMBERS, CHUNKS, ROWS, SLOTS, LEASE = 3, 3, 2, 2, 100.0
 FAILURES = ('input', 'random', 'resource', 'lost', 'killed', 'deadline', 'cancelled')
 ROUNDS = 300
-
-
-class Clock:
-    """Stands in for the module ``time`` in the agents."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def monotonic(self):
-        return self.now
-
-    def time(self):
-        return self.now
-
-
-class QuickQueues(ThreadQueues):
-    """Nobody waits for a result: what is not there does not come."""
-
-    def _get_result(self, topic, timeout=None):
-        return super()._get_result(topic, timeout=0.0)
 
 
 class InquiriesMachine(RuleBasedStateMachine):
@@ -73,7 +54,7 @@ class InquiriesMachine(RuleBasedStateMachine):
         )  # fmt: skip
         self.campaign = HillCampaign(size=CHUNKS * ROWS, chunk_size=ROWS, members=MEMBERS)
         slots = make_slots(policy.slots, policy.prefetch)
-        self.board = Board(policy, self.campaign.objective, [ROWS] * CHUNKS, threading.Event())
+        self.board = Board(policy, self.campaign.objective, CHUNKS, threading.Event())
         self.context = Context(
             self.campaign, policy, QuickQueues(), slots, SlotMover(policy, slots, self.traces, self.board.done),
             CountingDepot(), self.traces, MemoryShelf(), self.board,
@@ -270,7 +251,8 @@ class InquiriesMachine(RuleBasedStateMachine):
         predictions = self.board.learning.table.newest()
         if predictions.versions:
             expected = evaluate([self.models[version] for version in predictions.versions], self.campaign.grid)
-            np.testing.assert_array_equal(predictions.matrix(), expected)
+            found = [np.concatenate(chunks) for chunks in predictions.arrays]
+            np.testing.assert_array_equal(found, expected)
         answers = [record for record in read(self.run_dir, InferenceRecord) if record.success]
         history = replay(self.run_dir)
         for version, chunks in history.learning.predictions.items():

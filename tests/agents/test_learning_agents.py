@@ -288,7 +288,8 @@ class TestInference:
         receiver.step()
         records = list(read(context.traces.run_dir, InferenceRecord))
         assert [(r.members, r.chunk, r.rows) for r in records] == [([0, 1, 2], 0, 100), ([0, 1, 2], 1, 100)]
-        assert context.board.learning.table.newest().matrix().shape == (3, 200)
+        arrays = context.board.learning.table.newest().arrays
+        assert [[len(chunk) for chunk in chunks] for chunks in arrays] == [[100, 100]] * 3
         assert context.board.rankings_asked == 1
 
     def test_a_model_that_comes_later_joins_and_what_it_missed_is_made_up(self, make_context, answer):
@@ -428,7 +429,7 @@ class TestInference:
 
 
 def test_older_predictions_stand_until_new_ones_are_complete():
-    table = PredictionTable([2, 2])
+    table = PredictionTable(2)
     old, new = ModelVersion(1, 0), ModelVersion(2, 0)
     assert not table.file(old, 0, np.zeros(2))
     assert table.file(old, 1, np.zeros(2))
@@ -436,37 +437,29 @@ def test_older_predictions_stand_until_new_ones_are_complete():
     assert table.filed(new) == 1
     assert table.newest().versions == (old,)
     assert table.file(new, 0, np.ones(2))
-    assert table.newest().matrix().tolist() == [[1, 1, 1, 1]]
+    assert np.array(table.newest().arrays).tolist() == [[[1, 1], [1, 1]]]
     assert not table.file(old, 0, np.zeros(2))
-    with pytest.raises(ValueError, match='no model has predicted'):
-        PredictionTable([1]).newest().matrix()
 
 
-def test_models_that_answer_together_are_ranked_where_they_stand():
-    table = PredictionTable([2, 3])
+def test_what_was_handed_out_stays_as_it_was():
+    table = PredictionTable(1)
     versions = [ModelVersion(1, member) for member in (0, 1, 2)]
-    table.expect(versions)
-    values = np.arange(15, dtype=np.float32).reshape(3, 5)
-    for chunk, part in enumerate((values[:, :2], values[:, 2:])):
-        for version, row in zip(versions, part, strict=True):
-            table.file(version, chunk, row)
+    for version in versions:
+        table.file(version, 0, np.full(2, version.member))
     first = table.newest()
-    np.testing.assert_array_equal(first.matrix(), values)
-    assert first.matrix() is first.whole
     newer = ModelVersion(2, 1)
-    table.file(newer, 0, np.float32([50, 51]))
-    table.file(newer, 1, np.float32([52, 53, 54]))
-    values[1] = range(50, 55)
-    np.testing.assert_array_equal(table.newest().matrix(), values)  # rows of two updates, put together
-    assert first.matrix()[1, 0] == 5  # what was handed out stays as it was
+    table.file(newer, 0, np.full(2, 50))
+    assert table.newest().versions == (versions[0], newer, versions[2])
+    assert [chunks[0][0] for chunks in table.newest().arrays] == [0, 50, 2]
+    assert first.versions == tuple(versions)
+    assert [chunks[0][0] for chunks in first.arrays] == [0, 1, 2]
 
 
 def test_what_is_no_number_for_each_row_is_kept_as_it_came():
-    table = PredictionTable([1, 1])
+    table = PredictionTable(2)
     counts = [np.arange(10), np.array([0.1])]
     for chunk, values in enumerate(counts):
         table.file(ModelVersion(1, 0), chunk, values)
-    assert table.newest().whole is None
     assert all(kept is given for kept, given in zip(table.newest().arrays[0], counts, strict=True))
 
 

@@ -1,10 +1,9 @@
 """Roll calls: each task is asked about once a period, some at a time, and what is held by nobody is found."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from scoutbee.agents.roll_call import AT_ONCE, RollCall
+from scoutbee.testing.clock import Clock
 from scoutbee.testing.queues import ThreadQueues
 
 PERIOD = 10.0
@@ -12,8 +11,8 @@ PERIOD = 10.0
 
 @pytest.fixture
 def clock(monkeypatch):
-    clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr('scoutbee.agents.roll_call.time', SimpleNamespace(monotonic=lambda: clock.now))
+    clock = Clock(100.0)
+    monkeypatch.setattr('scoutbee.agents.roll_call.time', clock)
     return clock
 
 

@@ -192,15 +192,17 @@ def test_what_cannot_be_chosen_is_refused(capsys):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ten_kills_lose_nothing_and_do_nothing_twice(tmp_path, capfd):
+@pytest.mark.parametrize(('engine', 'kinds'), [('parsl', 7), ('local', 4)])
+def test_as_many_kills_as_there_are_kinds_lose_nothing_and_do_nothing_twice(engine, kinds, tmp_path, capfd):
     from chaos import main
 
     figures = tmp_path / 'figures.json'
-    status = main(['--kills', '10', '--campaigns', 'ackley', '--size', '120', '--seed', '1', '--json', str(figures)])
+    flags = ['--campaigns', 'ackley', '--engines', engine, '--kills', str(kinds), '--size', '120', '--seed', '1']
+    status = main([*flags, '--json', str(figures)])
     told = capfd.readouterr()
     outcomes = json.loads(figures.read_text())['outcomes']
     assert status == 0, told.out + told.err
-    assert sum(len(outcome['kills']) for outcome in outcomes) == 10
+    assert sum(len(outcome['kills']) for outcome in outcomes) == kinds
     for outcome in outcomes:
         found = outcome['findings']
         assert (found['lost'], found['duplicated'], found['wrong'], found['faults']) == (0, 0, 0, [])

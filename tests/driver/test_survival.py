@@ -9,6 +9,7 @@ import psutil
 import pytest
 from campaign_runs import ackley_flags
 
+from scoutbee.driver.watch import RESTARTS
 from scoutbee.fabric.redis_server import EmbeddedRedis
 from scoutbee.traces.summary import read_summary
 
@@ -93,14 +94,14 @@ def test_an_external_redis_that_is_gone_for_good_ends_the_campaign_which_can_be_
 
 
 def test_a_task_server_that_dies_now_and_then_is_started_again_each_time(runs):
-    driver = runs.start(*ackley_flags(runs.folder, 80, delay=0.01, **STORED))
-    for results in (5, 15, 25, 35, 45, 55, 65):
-        runs.wait_for_results(results)
+    driver = runs.start(*ackley_flags(runs.folder, 60, delay=0.01, **STORED))
+    for deaths in range(RESTARTS + 1):
+        runs.wait_for_results(5 + 7 * deaths)
         runs.wait(lambda: runs.task_server(driver))
         kill(runs.task_server(driver))
     runs.finish(driver)
-    runs.assert_complete(80)
-    assert len(runs.events('task_server_died')) == 7
+    runs.assert_complete(60)
+    assert len(runs.events('task_server_died')) == RESTARTS + 1
     runs.assert_nothing_left()
 
 

@@ -54,37 +54,34 @@ class Ways:
         self.runs.program = tuple(service.command())
         return (*self.site('globus'), '--qc-endpoint', simulating.id, '--ml-endpoint', learning.id)
 
-    # -- backends -----------------------------------------------------------------------------------------------
-
-    def redis(self):
-        return self.backend('redis')
+    # -- backends, as far as something is to be prepared --------------------------------------------------------
 
     def file(self):
-        return (*self.backend('file'), '--ps-file-dir', self.runs.folder / 'shared')
-
-    def zmq(self):
-        return self.backend('zmq')
+        return ('--ps-file-dir', self.runs.folder / 'shared')
 
     def endpoint(self):
         peers = self.stack.enter_context(PeerEndpoints(self.runs.folder / 'endpoints'))
         for name, value in peers.endpoints[0].environment.items():
             self.monkeypatch.setenv(name, value)
-        return (*self.backend('endpoint'), '--ps-endpoints', ','.join(peers.ids))
+        return ('--ps-endpoints', ','.join(peers.ids))
 
     def globus(self):
         service = self.stack.enter_context(GlobusTransfer(self.runs.folder / 'globus'))
         service.log_in()
         config = service.add_sites({'.*': self.runs.folder / 'here', 'elsewhere': self.runs.folder / 'elsewhere'})
         self.runs.program = (sys.executable, '-m', 'scoutbee.testing.transfer_run')
-        return (*self.backend('globus'), '--ps-globus-config', config)
+        return ('--ps-globus-config', config)
 
-    def messages(self):
-        return ('--no-proxystore',)
+    def travelling(self, *backends):
+        """A backend for each topic, or one for all; none is to send everything with its task."""
+        if not backends:
+            return ('--no-proxystore',)
+        by_topic = zip(TOPICS, backends * (len(TOPICS) // len(backends)), strict=True)
+        chosen = [word for topic, backend in by_topic for word in (f'--{topic}-ps-backend', backend)]
+        prepared = [flag for backend in set(backends) for flag in getattr(self, backend, tuple)()]
+        return (*chosen, *prepared)
 
     # -- parts --------------------------------------------------------------------------------------------------
-
-    def backend(self, name):
-        return tuple(word for topic in TOPICS for word in (f'--{topic}-ps-backend', name))
 
     def site(self, engine, **more):
         usual = {'workers': 1, 'env': {'OMP_NUM_THREADS': '1'}, 'preload': [TRANSFER], **more}
@@ -114,22 +111,25 @@ def expected(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ('engine', 'backend'),
+    ('engine', 'backends'),
     [
-        *(('local', backend) for backend in ('redis', 'file', 'zmq', 'endpoint', 'globus')),
-        ('parsl', 'messages'),
-        ('parsl', 'file'),
-        pytest.param('slurm', 'redis', marks=pytest.mark.slurm),
-        ('globus_compute', 'messages'),
-        ('globus_compute', 'redis'),
+        ('local', ('redis', 'file', 'zmq')),
+        ('local', ('zmq', 'endpoint', 'redis')),
+        ('local', ('globus',)),
+        ('parsl', ('file', 'redis', 'file')),
+        ('parsl', ()),
+        pytest.param('slurm', ('redis',), marks=pytest.mark.slurm),
+        ('globus_compute', ()),
+        ('globus_compute', ('redis',)),
     ],
+    ids=lambda way: way if isinstance(way, str) else '+'.join(way) or 'messages',
 )
-def test_the_same_campaign_gives_the_same_answers(runs, expected, monkeypatch, engine, backend):
+def test_the_same_campaign_gives_the_same_answers(runs, expected, monkeypatch, engine, backends):
     with ExitStack() as stack:
         ways = Ways(runs, stack, monkeypatch)
-        flags = (*campaign(runs.folder), *getattr(ways, engine)(), *getattr(ways, backend)())
+        flags = (*campaign(runs.folder), *getattr(ways, engine)(), *ways.travelling(*backends))
         runs(*flags, '--ps-threshold', '100', '--quiet', PYTHONPATH=os.pathsep.join(sys.path))
         assert choices(runs.directory) == expected
         summary = runs.assert_complete(POINTS)
         assert summary.simulations.failed == summary.simulations.lost_and_resubmitted == 0
-        assert (summary.proxies.created > 0) == (backend != 'messages')
+        assert (summary.proxies.created > 0) == bool(backends)
