@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from common import median_interval, print_table
 
+from scoutbee.simulation.blas import prefer_openblas
+
 if TYPE_CHECKING:
     from ionization_recipes import Cost, Ionization
 
@@ -87,8 +89,11 @@ def main() -> int:
     parser.add_argument('--molecules', type=int, default=50)
     parser.add_argument('--seed', type=int, default=8, help='of the draw of molecules')
     parser.add_argument('--at-once', type=int, default=2, help='molecules for one process against two; 0: skip')
+    parser.add_argument('--openblas', action='store_true', help="tblite on this machine's OpenBLAS, in both recipes")
     parser.add_argument('--run', nargs='+', metavar='SMILES', help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.openblas and prefer_openblas() is None:
+        parser.error('Expected OpenBLAS on this machine, found none; Debian has it as libopenblas0-serial.')
     if options.run:
         return _run(options.run)
     if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):

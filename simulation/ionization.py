@@ -146,7 +146,7 @@ def _record(
 ) -> IonizationRecord:
     from ase.data import chemical_symbols
 
-    from .xtb import TOLERANCE
+    from .xtb import BLAS, TOLERANCE
 
     neutral, cation = states.neutral, states.cation
     vertical = (states.cation_vertical_energy - neutral.energy_hartree) * EV_PER_HARTREE
@@ -172,7 +172,7 @@ def _record(
         seed=seed,
         max_steps=max_steps,
         force_tolerance_ev_per_angstrom=TOLERANCE.force,
-        versions={name: _version(name) for name in ('rdkit', 'ase', 'tblite', 'scoutbee')},
+        versions={**{name: _version(name) for name in ('rdkit', 'ase', 'tblite', 'scoutbee')}, 'blas': BLAS},
         wall_seconds=seconds[0],
         cpu_seconds=seconds[1],
     )

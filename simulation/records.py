@@ -88,7 +88,7 @@ class IonizationRecord:
         seed: Seed of the embedding that was begun with.
         max_steps: Optimizer steps allowed for each relaxation.
         force_tolerance_ev_per_angstrom: Tolerance of the relaxations.
-        versions: Version of each program.
+        versions: Version of each program, and which linear algebra tblite used.
         wall_seconds: Time it took.
         cpu_seconds: CPU time of the process meanwhile, all threads.
     """

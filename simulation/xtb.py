@@ -13,12 +13,17 @@ from typing import Any, TypeVar
 import numpy as np
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
-from tblite.exceptions import TBLiteRuntimeError, TBLiteValueError
-from tblite.interface import Calculator
 
+from .blas import prefer_openblas
 from .efforts import STANDARD, Effort
 from .errors import RelaxationError, ScfError
 from .optimizer import Minimum, Tolerance, largest, minimize
+
+BLAS = prefer_openblas() or 'of tblite'
+"""The linear algebra that energies are computed with."""
+
+from tblite.exceptions import TBLiteRuntimeError, TBLiteValueError  # noqa: E402 - finds what was preferred
+from tblite.interface import Calculator  # noqa: E402
 
 TOLERANCE = Tolerance(force=0.02, decrease=1e-4)
 """Of a relaxed geometry. Ten times as much is met on shoulders from which a torsion turns on and gains 0.1 eV."""

@@ -111,19 +111,25 @@ prepare_environment() {
 }
 
 # Programs that tests start, each with the Debian package that has it: the browser of the live page, Slurm, hosts made
-# of network namespaces, a Redis server that speaks TLS and its certificates.
+# of network namespaces, a Redis server that speaks TLS and its certificates. Likewise libraries: a quicker linear
+# algebra for tblite.
 _programs=(
     chromium:chromium
     slurmctld:slurm-wlm slurmd:slurm-wlm sbatch:slurm-wlm munged:munge
     ip:iproute2
     openssl:openssl redis-server:redis-server
 )
+_libraries=(libopenblas.so.0:libopenblas0-serial)
 
-# The pairs of the above whose program is not here.
+# The pairs of the above whose program or library is not here.
 _missing_programs() {
-    local pair
+    local pair libraries
     for pair in "${_programs[@]}"; do
         PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null 2>&1 || printf '%s\n' "$pair"
+    done
+    libraries=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null || true)
+    for pair in "${_libraries[@]}"; do
+        [[ $libraries == *"${pair%%:*} "* ]] || printf '%s\n' "$pair"
     done
 }
 
@@ -144,6 +150,6 @@ prepare_programs() {
 require_programs() {
     local missing
     missing=$(_missing_programs | sed 's/:.*//' | paste -sd ' ' -)
-    [ -z "$missing" ] || _die "Expected these programs, so that no test is skipped: $missing."
+    [ -z "$missing" ] || _die "Expected these programs and libraries, so that no test is skipped: $missing."
     [ "$(id -u)" = 0 ] || _die 'Expected to run as root, which the tests of sites need, so that none is skipped.'
 }

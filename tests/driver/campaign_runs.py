@@ -133,8 +133,9 @@ class CampaignRuns:
     def task_server(self, driver: subprocess.Popen[str]) -> psutil.Process | None:
         """The task server, if it runs."""
         for child in psutil.Process(driver.pid).children():
-            if 'spawn_main' in ' '.join(child.cmdline()) and os.getsid(child.pid) == child.pid:
-                return child
+            with suppress(psutil.Error, ProcessLookupError):
+                if 'spawn_main' in ' '.join(child.cmdline()) and os.getsid(child.pid) == child.pid:
+                    return child
         return None
 
     # -- what is left -------------------------------------------------------------------------------------------

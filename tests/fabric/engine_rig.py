@@ -1,6 +1,6 @@
 """An engine with the queues and the depot it works with, as tests drive it."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import fabric_tasks
 import psutil
@@ -103,6 +103,13 @@ def rig_at(service, address, directory):
             yield rig.start()
         finally:
             rig.close()
+
+
+def command_of(process):
+    """The command line of a process; empty if it has ended meanwhile."""
+    with suppress(psutil.Error):
+        return ' '.join(process.cmdline())
+    return ''
 
 
 def failure(result):

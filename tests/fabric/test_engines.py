@@ -9,7 +9,7 @@ import fabric_tasks
 import numpy as np
 import psutil
 import pytest
-from engine_rig import DEADLINE, METHODS, SITE, failure, rig_of
+from engine_rig import DEADLINE, METHODS, SITE, command_of, failure, rig_of
 from waiting import PATIENCE, wait_for
 
 from scoutbee.contracts.errors import ConfigurationError
@@ -130,7 +130,7 @@ class TestEveryEngine:
 
     def test_a_ctrl_c_leaves_it_alone(self, rig):
         for process in [psutil.Process(rig.engine.pid), *session_members(rig.engine.pid)]:
-            if 'spawn_main' in ' '.join(process.cmdline()):
+            if 'spawn_main' in command_of(process):
                 assert os.getsid(process.pid) != os.getsid(0)
         os.kill(rig.engine.pid, signal.SIGINT)
         rig.ask('infer', 1)
@@ -196,9 +196,8 @@ def test_the_kill_signal_of_the_queues_ends_it(new_rig):
 @breaks_parsl
 def test_an_interchange_that_dies_loses_its_tasks_and_ends_the_server(new_rig):
     new_rig.running('forever')
-    for process in session_members(new_rig.engine.pid):
-        if 'interchange' in ' '.join(process.cmdline()):
-            process.kill()
+    for process in [p for p in session_members(new_rig.engine.pid) if 'interchange' in command_of(p)]:
+        process.kill()
     assert failure(new_rig.hear('simulate'))['kind'] == 'lost'
     wait_for(lambda: not new_rig.engine.alive())
     assert new_rig.engine.exit_code == EXIT_LOST
@@ -206,7 +205,7 @@ def test_an_interchange_that_dies_loses_its_tasks_and_ends_the_server(new_rig):
 
 
 def manager_of(task):
-    return next(p for p in task.parents() if 'process_worker_pool' in ' '.join(p.cmdline()))
+    return next(p for p in task.parents() if 'process_worker_pool' in command_of(p))
 
 
 @slow

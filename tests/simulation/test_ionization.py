@@ -50,7 +50,7 @@ def test_the_record_is_plain_and_consistent(name):
     assert cation['relaxed'] == (record['ip_kind'] == 'adiabatic')
     assert len(neutral['coordinates_angstrom']) == len(record['symbols']) == 6
     assert neutral['max_force_ev_per_angstrom'] <= record['force_tolerance_ev_per_angstrom']
-    assert set(record['versions']) == {'rdkit', 'ase', 'tblite', 'scoutbee'}
+    assert set(record['versions']) == {'rdkit', 'ase', 'tblite', 'scoutbee', 'blas'}
     assert record['wall_seconds'] > 0
 
 
