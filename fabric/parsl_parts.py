@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import runpy
 import sys
+import tempfile
 import time
 from importlib import import_module
 from multiprocessing import forkserver
@@ -24,6 +25,9 @@ from .processes import die_with_parent
 _PACKAGE = 'parsl.executors.high_throughput'
 _FORKED = 'scoutbee.fabric.parsl_workers'
 
+_LONGEST_FOLDER = 70
+"""Bytes of the path of the temporary folder in which a fork server can listen; systems allow a socket some hundred."""
+
 
 def interchange() -> None:
     """Be an interchange, which dies with the process that started it."""
@@ -34,7 +38,8 @@ def interchange() -> None:
 
 def process_worker_pool() -> None:
     """Be a manager."""
-    if sys.platform == 'linux':  # elsewhere workers would not die with what they were forked from
+    # Elsewhere than on Linux workers would not die with what they were forked from.
+    if sys.platform == 'linux' and len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_FOLDER:
         _fork_workers()
     _share_books()
     _measure_steadily()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,9 @@ _TURNS = 8
 
 _IMPORTED = ('rdkit.Chem', 'scoutbee.models.graph_featurizer', 'scoutbee.models.fingerprint_featurizer')
 """What the helpers need, imported once for all of them."""
+
+_LONGEST_FOLDER = 70
+"""Bytes of the path of the temporary folder in which a fork server can listen; systems allow a socket some hundred."""
 
 
 def pieces_of(count: int, piece: int) -> list[slice]:
@@ -59,7 +63,8 @@ def screen_pieces(
         return
     # Not forked from this process: it may hold threads (Parsl, TensorFlow), and a child can deadlock on their locks.
     # The server that forks has none, imports once, and stays for the next time until this process ends.
-    context = multiprocessing.get_context('forkserver')
+    can_listen = len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_FOLDER
+    context = multiprocessing.get_context('forkserver' if can_listen else 'spawn')
     context.set_forkserver_preload(list(_IMPORTED))
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         waiting = iter(pieces)

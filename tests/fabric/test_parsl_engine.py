@@ -80,6 +80,14 @@ def test_what_the_site_says_is_done_before_workers_start(start, meet):
     assert seen['SCOUTBEE_MARK'] == '{1}'
 
 
+def test_workers_start_where_the_temporary_folder_has_a_long_name(start, meet, tmp_path, monkeypatch):
+    folder = tmp_path / ('long' * 25)
+    folder.mkdir()
+    monkeypatch.setenv('TMPDIR', str(folder))
+    start(workers=2)
+    meet(2)
+
+
 def test_a_run_directory_that_parsl_cannot_use_is_refused_with_what_to_do(start, queues, tmp_path):
     site = Site.model_validate({'name': 'test', 'executors': {'all': {'kinds': ['simulate', 'train', 'infer']}}})
     engine = make_engine(site, 'parsl', METHODS, queues, tmp_path / 'my run')

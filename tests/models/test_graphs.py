@@ -120,6 +120,14 @@ def test_several_processes_make_the_same_graphs_and_name_the_same_molecule():
         GraphFeaturizer(processes=2).featurize([*many, 'C1CC'])
 
 
+@pytest.mark.slow
+def test_several_processes_start_where_the_temporary_folder_has_a_long_name(tmp_path, monkeypatch):
+    folder = tmp_path / ('long' * 25)
+    folder.mkdir()
+    monkeypatch.setattr('tempfile.tempdir', str(folder))
+    assert len(GraphFeaturizer(processes=2).featurize(['CCO'] * (PARALLEL_FROM + 1))) == PARALLEL_FROM + 1
+
+
 def test_drug_like_molecules_take_less_than_300_bytes():
     smiles = ['COc1cccc(C(=O)NC(C)c2cccc(NS(C)(=O)=O)c2)c1', 'CCc1nccc(-c2nccn2C(C)c2nc(C)cs2)n1'] * 50
     graphs = graphs_of(smiles)
