@@ -40,13 +40,14 @@ METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         'environments': {'surrogate': 'environments'},
         'greedy': {},
         'fingerprint': {'model_count': 5, 'acquisition': 'ucb', 'beta': 1.0},
+        # Learns half as often: that is most of what it costs.
         'mpnn': {
             'surrogate': 'mpnn',
             'model_count': 4,
             'acquisition': 'ucb',
             'beta': 1.0,
             'retrain_frequency': 50,
-        },  # learns seldom, because that is most of what it costs
+        },
     }
 )
 """What each method changes of the settings, which are those of the best mean of the fingerprint model."""
