@@ -105,7 +105,8 @@ def cut_short(runs):
 
 
 def test_simulations_by_redis_and_learning_by_files_where_no_host_sees_all(runs, hosts, molecules, cut_short):
-    driver = runs.start(*molecules, *backends('redis', 'file', 'file'), *cut_short)
+    # Paused, because the molecules to begin with would be enough, and nobody would need a ranking.
+    driver = runs.start(*molecules, *backends('redis', 'file', 'file'), *cut_short, '--pause-during-update')
     runs.wait_for_results(1)
     tasks, others = ports(hosts)
     (redis,) = others
@@ -122,7 +123,6 @@ def test_simulations_by_redis_and_learning_by_files_where_no_host_sees_all(runs,
 
 
 def test_a_backend_that_a_host_does_not_reach_ends_the_campaign_with_topic_backend_and_host(runs, molecules, cut_short):
-    # Paused, because the molecules to begin with would be enough, and nobody would need a ranking.
     said = runs(*molecules, *backends('redis', 'redis', 'file'), *cut_short, '--pause-during-update', status=3)
     summary = read_summary(runs.directory)
     assert summary.status == 'failed'
