@@ -80,12 +80,11 @@ def test_what_the_site_says_is_done_before_workers_start(start, meet):
     assert seen['SCOUTBEE_MARK'] == '{1}'
 
 
-def test_workers_start_where_the_temporary_folder_has_a_long_name(start, meet, tmp_path, monkeypatch):
+def test_workers_start_where_the_temporary_folder_has_a_long_name(start, meet, tmp_path):
     folder = tmp_path / ('long' * 25)
     folder.mkdir()
-    monkeypatch.setenv('TMPDIR', str(folder))
-    start(workers=2)
-    meet(2)
+    start(workers=2, env={'TMPDIR': str(folder)})  # as a batch system may set it on its nodes
+    assert [seen['TMPDIR'] for seen in meet(2)] == [str(folder)] * 2
 
 
 def test_a_run_directory_that_parsl_cannot_use_is_refused_with_what_to_do(start, queues, tmp_path):
